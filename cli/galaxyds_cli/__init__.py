@@ -1,0 +1,1 @@
+"""The ``galaxyds`` command: one small module per verb."""

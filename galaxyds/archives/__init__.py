@@ -1,0 +1,1 @@
+"""Archives: rows and pixels from outside, one module per archive."""

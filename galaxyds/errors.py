@@ -1,0 +1,175 @@
+"""Every error that galaxyds raises on purpose, and the exit code a shell sees.
+
+::
+
+    GalaxydsError                 1
+    ├── UsageError                2   the call or the command line asks for something impossible
+    │   └── MissingExtraError     2   an optional package is needed; the message names the extra
+    ├── DatasetNotFoundError      3   no such dataset, or it is not built; quotes the build command
+    ├── CredentialsError          4   where to register and what to set
+    ├── ArchiveError              5   an archive refused, failed or answered nonsense
+    │   └── NotInArchiveError     5   the archive says that it has no such file (404)
+    ├── DataIntegrityError        6   a file is not what it should be; file, expected, got, likely cause
+    ├── ResumeConflictError       7   a workspace was begun with other inputs
+    └── StorageError              8   disk full, permissions, a path that cannot be written
+
+Which one when: blame the caller (2, 3, 4), the other side (5), the bytes (6), the earlier run (7)
+or the machine (8).  A message is one line that names the thing, the cause and the next step; the
+values it was made from stay on the exception as attributes.
+"""
+
+from __future__ import annotations
+
+import errno
+import re
+from typing import Any, ClassVar
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+
+
+def one_line(text: str, limit: int = 300) -> str:
+    """Make foreign text safe to show: control characters become a space, long text is cut.
+
+    Parameters
+    ----------
+    text : str
+        Words of a server or a file.
+    limit : int
+        Longest result, in characters.
+
+    Returns
+    -------
+    str
+        One line without control characters.
+    """
+    flat = " ".join(_CONTROL.sub(" ", text).split())
+    return flat if len(flat) <= limit else flat[: limit - 1] + "…"
+
+
+class GalaxydsError(Exception):
+    """Base of all errors raised on purpose.
+
+    Parameters
+    ----------
+    message : str
+        One line: the thing, the cause, the next step.
+    **values
+        What the message was made from; each becomes an attribute.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, **values: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.values = values
+        for name, value in values.items():
+            setattr(self, name, value)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Errors cross process pools: rebuild them with their values.
+        return _rebuild, (type(self), self.message, self.values)
+
+
+def _rebuild(kind: type[GalaxydsError], message: str, values: dict[str, Any]) -> GalaxydsError:
+    return kind(message, **values)
+
+
+class UsageError(GalaxydsError):
+    """The call asks for something that cannot be: an unknown band, a bad reference."""
+
+    exit_code = 2
+
+
+class MissingExtraError(UsageError):
+    """An optional package is not installed."""
+
+
+class DatasetNotFoundError(GalaxydsError):
+    """No such dataset, or no build of it on this machine."""
+
+    exit_code = 3
+
+
+class CredentialsError(GalaxydsError):
+    """An archive wants an account, or refused the one that was given."""
+
+    exit_code = 4
+
+
+class ArchiveError(GalaxydsError):
+    """An archive failed: carries ``service``, ``url``, ``status`` and the server's ``answer``."""
+
+    exit_code = 5
+
+
+class NotInArchiveError(ArchiveError):
+    """The archive answers that it does not hold the file (HTTP 404 or 410)."""
+
+
+class DataIntegrityError(GalaxydsError):
+    """Bytes are not what they should be: carries ``file``, ``expected``, ``got``."""
+
+    exit_code = 6
+
+
+class ResumeConflictError(GalaxydsError):
+    """A workspace was begun with other inputs: carries ``differences``."""
+
+    exit_code = 7
+
+
+class StorageError(GalaxydsError):
+    """The machine cannot store: disk full, no permission."""
+
+    exit_code = 8
+
+
+def storage_error(error: OSError, path: object) -> StorageError:
+    """Turn an :class:`OSError` met while writing into the line a user can act on.
+
+    Parameters
+    ----------
+    error : OSError
+        What the operating system said.
+    path : path-like
+        The file or folder that was being written.
+
+    Returns
+    -------
+    StorageError
+        Ready to be raised ``from error``.
+    """
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        advice = "free some space or choose another --root; run the same command again to resume"
+        return StorageError(f"disk full while writing {path}: {advice}", path=str(path))
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return StorageError(
+            f"no permission to write {path}: choose another --root or set GALAXYDS_HOME",
+            path=str(path),
+        )
+    return StorageError(f"cannot write {path}: {error.strerror or error}", path=str(path))
+
+
+def missing_extra(package: str, extra: str, what: str) -> MissingExtraError:
+    """Say which extra brings an optional package.
+
+    Parameters
+    ----------
+    package : str
+        The package that could not be imported.
+    extra : str
+        The extra of galaxyds that installs it.
+    what : str
+        What needs it, in the user's words.
+
+    Returns
+    -------
+    MissingExtraError
+        Ready to be raised.
+    """
+    return MissingExtraError(
+        f"{what} needs {package}, which is not installed: pip install 'galaxyds[{extra}]'",
+        package=package,
+        extra=extra,
+    )

@@ -1,0 +1,95 @@
+"""What the SDSS datasets share: sentinel, per-band columns, citations, licence."""
+
+from __future__ import annotations
+
+from galaxyds.spec import Citation, Column, Licence
+
+SENTINEL = -9999.0
+"""What SDSS tables hold where there is no value (their columns are never NULL)."""
+
+
+def band_columns(
+    stem: str,
+    archive: str,
+    unit: str,
+    description: str,
+    *,
+    derived: str = "",
+    sentinel: float | None = SENTINEL,
+) -> tuple[Column, ...]:
+    """One float32 column per ugriz band.
+
+    Parameters
+    ----------
+    stem, archive : str
+        ``psf_mag`` and ``b.psfMag`` give ``psf_mag_u`` from ``b.psfMag_u`` and so on.
+    unit, description : str
+        As in :class:`galaxyds.spec.Column`; the band is added to the description.
+    derived : str
+        A template with ``{band}``, for columns that are not queried.
+    sentinel : float or None
+        What stands for a missing value; None if there always is one.
+
+    Returns
+    -------
+    tuple of Column
+        In the order u, g, r, i, z.
+    """
+    return tuple(
+        Column(
+            name=f"{stem}_{band}",
+            dtype="float32",
+            unit=unit,
+            description=f"{description}, {band} band",
+            archive=f"{archive}_{band}" if archive else "",
+            derived=derived.format(band=band),
+            nullable=sentinel is not None,
+            sentinel=sentinel if archive else None,
+        )
+        for band in "ugriz"
+    )
+
+
+SDSS_DR17_LICENCE = Licence(
+    name="SDSS data: public domain, with acknowledgement asked for",
+    spdx="CC0-1.0",
+    redistribution="SDSS data releases are public and may be redistributed freely; SDSS asks that "
+    "publications acknowledge the survey and cite the data release. Since the terms are stated on "
+    "a web page that may change, read them before you publish a copy.",
+    acknowledgement="Based on data of the Sloan Digital Sky Survey IV, Data Release 17. "
+    "The full text that SDSS asks for is at the address given with the licence.",
+    url="https://www.sdss.org/collaboration/citing-sdss/",
+)
+
+PAPER_CITATIONS = (
+    Citation(
+        key="zhang2023",
+        role="dataset",
+        text="Zhang, C., Wang, W., Qu, M., Zhang, Y., Jiang, B. 2023, A cross-modal adversarial "
+        "learning method for estimating photometric redshift of quasars, ICML 2023 ML4Astro",
+        bibtex="@inproceedings{zhang2023,\n"
+        "  author = {Zhang, Chen and Wang, Wenyu and Qu, Meixia and Zhang, Yanxia and Jiang, Bin},"
+        "\n  title = {A cross-modal adversarial learning method for estimating photometric "
+        "redshift of quasars},\n  booktitle = {ICML 2023 Workshop on Machine Learning for "
+        "Astrophysics},\n  year = {2023}\n}",
+    ),
+    Citation(
+        key="hong2023",
+        role="baseline sample",
+        text="Hong, S., Zou, Z., Luo, A.-L., Kong, X., Yang, W., Chen, Y. 2023, MNRAS 518, 5049",
+        bibtex="@article{hong2023,\n"
+        "  author = {Hong, Shuxin and Zou, Zhiqiang and Luo, A-Li and Kong, Xiao and Yang, Wenyu "
+        "and Chen, Yanli},\n  title = {PhotoRedshift-MML: a multimodal machine learning method "
+        "for estimating photometric redshifts of quasars},\n  journal = {MNRAS},\n"
+        "  volume = {518},\n  pages = {5049},\n  year = {2023}\n}",
+    ),
+    Citation(
+        key="sdssdr17",
+        role="survey",
+        text="Abdurro'uf et al. 2022, The Seventeenth Data Release of the Sloan Digital Sky "
+        "Surveys, ApJS 259, 35",
+        bibtex="@article{sdssdr17,\n  author = {{Abdurro'uf} and others},\n"
+        "  title = {The Seventeenth Data Release of the Sloan Digital Sky Surveys},\n"
+        "  journal = {ApJS},\n  volume = {259},\n  pages = {35},\n  year = {2022}\n}",
+    ),
+)

@@ -1,0 +1,1 @@
+"""Reference implementations of the papers' models, scored on galaxyds datasets."""

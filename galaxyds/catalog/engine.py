@@ -59,4 +59,4 @@ def evaluate(table: pa.Table, sql: str, *, name: str = "catalog") -> pa.Table:
     """
     with connect() as connection:
         connection.register(name, table)
-        return connection.execute(sql).to_arrow_table()
+        return connection.sql(sql).to_arrow_table()

@@ -1,0 +1,1 @@
+"""The only place that knows files: HDF5 and Parquet layouts, manifests, publishing, verifying."""

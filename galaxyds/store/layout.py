@@ -1,0 +1,161 @@
+"""Where builds live: ``<root>/<name>/<config>/<version>/`` with fixed names inside."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from galaxyds.errors import DataIntegrityError, DatasetNotFoundError
+from galaxyds.refs import DatasetRef, to_snake
+from galaxyds.store.manifest import Manifest, read_manifest
+
+if TYPE_CHECKING:
+    from galaxyds.spec import DatasetSpec
+
+MANIFEST = "manifest.json"
+IMAGES = "images.hdf5"
+CATALOG = "catalog.parquet"
+HUB = "hub"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BuildDirectory:
+    """A finished build.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+        Its folder.
+    manifest : Manifest
+        What is known about it.
+    notice : str
+        Empty if this is what was asked for; else one line that says what it is instead.
+    """
+
+    path: Path
+    manifest: Manifest
+    notice: str = ""
+
+    @property
+    def images(self) -> Path:
+        """The HDF5 file."""
+        return self.path / IMAGES
+
+    @property
+    def catalog(self) -> Path:
+        """The catalogue with NULL where a value is missing."""
+        return self.path / CATALOG
+
+    @property
+    def hub(self) -> Path:
+        """The folder for ``load_dataset``."""
+        return self.path / HUB
+
+    @property
+    def address(self) -> str:
+        """``name/config:version`` of exactly this build."""
+        return f"{self.manifest.name}/{self.manifest.config}:{self.manifest.version}"
+
+
+def build_path(home: Path, name: str, config: str, version: str) -> Path:
+    """Folder of a build; the name is spelled in snake_case."""
+    return home / to_snake(name) / config / version
+
+
+def list_builds(home: Path) -> Iterator[BuildDirectory]:
+    """Yield every build below ``home``, in the order of names, configs and versions.
+
+    A folder whose manifest cannot be read is passed over with a warning that names it.
+    """
+    yield from _read_builds(sorted(home.glob(f"*/*/*/{MANIFEST}")))
+
+
+def _read_builds(paths: list[Path]) -> Iterator[BuildDirectory]:
+    for path in paths:
+        if path.parent.name.startswith("."):
+            continue
+        try:
+            yield BuildDirectory(path=path.parent, manifest=read_manifest(path))
+        except DataIntegrityError as error:
+            _log.warning("%s", error)
+
+
+def find_build(home: Path, ref: DatasetRef, spec: DatasetSpec) -> BuildDirectory:
+    """Find the build that an address means.
+
+    The full, real build is preferred, the newest if several are there.  If none is, a limited or
+    simulated one is taken and a warning says so; the same line stands in ``notice``.  A version
+    with a local label (``1.0.0+simulated.limit2000``) means exactly that build.
+
+    Parameters
+    ----------
+    home : pathlib.Path
+        Root of the builds.
+    ref : DatasetRef
+        Which dataset; config None means the default, version None the newest.
+    spec : DatasetSpec
+        Its declaration.
+
+    Returns
+    -------
+    BuildDirectory
+        With the manifest read.
+
+    Raises
+    ------
+    DatasetNotFoundError
+        If there is no such build; the message quotes the command that makes it.
+    UsageError
+        If the dataset has no such config.
+    """
+    config = spec.config(ref.config).name
+    folder = home / to_snake(spec.name) / config
+    candidates = [
+        build
+        for build in _read_builds(sorted(folder.glob(f"*/{MANIFEST}")))
+        if _is_meant(build.manifest, ref.version)
+    ]
+    if not candidates:
+        raise _not_built(folder, spec, config, ref)
+    best = max(candidates, key=lambda build: _preference(build.manifest))
+    if best.manifest.is_full or best.manifest.version == ref.version:
+        return best
+    notice = (
+        f"{spec.name}/{config}: the full dataset is not built here, using {best.address} "
+        f"({best.manifest.nature()}, {best.manifest.rows} objects)"
+    )
+    _log.warning("%s", notice)
+    return BuildDirectory(path=best.path, manifest=best.manifest, notice=notice)
+
+
+def _is_meant(manifest: Manifest, version: str | None) -> bool:
+    return version is None or version in (manifest.version, manifest.public_version)
+
+
+def _preference(manifest: Manifest) -> tuple[bool, bool, tuple[int, ...], int, str]:
+    version = tuple(int(part) for part in manifest.public_version.split("."))
+    real = not manifest.archive.simulated
+    return manifest.is_full, real, version, manifest.rows, manifest.created
+
+
+def _not_built(
+    folder: Path, spec: DatasetSpec, config: str, ref: DatasetRef
+) -> DatasetNotFoundError:
+    address = spec.name if config == spec.configs[0].name else f"{spec.name}/{config}"
+    others = [
+        build.manifest.version for build in _read_builds(sorted(folder.glob(f"*/{MANIFEST}")))
+    ]
+    there = f" (built here: {', '.join(others)})" if others else ""
+    wanted = f"{spec.name}/{config}" + (f":{ref.version}" if ref.version else "")
+    return DatasetNotFoundError(
+        f"{wanted} is not built in {folder.parent.parent}{there}: run galaxyds build {address}, or "
+        "name another folder with root= or GALAXYDS_HOME",
+        name=spec.name,
+        config=config,
+        command=f"galaxyds build {address}",
+    )

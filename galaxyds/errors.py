@@ -9,7 +9,7 @@
     ├── CredentialsError          4   where to register and what to set
     ├── ArchiveError              5   an archive refused, failed or answered nonsense
     │   └── NotInArchiveError     5   the archive says that it has no such file (404)
-    ├── DataIntegrityError        6   a file is not what it should be; file, expected, got, likely cause
+    ├── DataIntegrityError        6   bytes are not what they should be: file, expected, got, cause
     ├── ResumeConflictError       7   a workspace was begun with other inputs
     └── StorageError              8   disk full, permissions, a path that cannot be written
 

@@ -276,6 +276,28 @@ class Config:
         return self.published[0].count
 
 
+CUTOUT_COLUMNS = (
+    Column(
+        name="cutout_x",
+        dtype="float32",
+        unit="pix",
+        description="0-based column of the object in the cutout of the reference band",
+    ),
+    Column(
+        name="cutout_y",
+        dtype="float32",
+        unit="pix",
+        description="0-based row of the object in the cutout of the reference band",
+    ),
+    Column(
+        name="cutout_flags",
+        dtype="int32",
+        description="bit mask on the making of the cutout, 0 = complete",
+    ),
+)
+"""Columns that the making of a cutout adds."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DatasetSpec:
     """The declaration of a dataset.
@@ -388,8 +410,9 @@ class DatasetSpec:
         return tuple(column for column in self.columns if column.archive)
 
     def stored_columns(self) -> tuple[Column, ...]:
-        """Columns of the built dataset, in order: queried, derived, then the splits."""
-        return (*(c for c in self.columns if c.stored), *self.split.columns())
+        """Columns of the built dataset: queried and derived, of the cutouts, of the splits."""
+        kept = (column for column in self.columns if column.stored)
+        return (*kept, *CUTOUT_COLUMNS, *self.split.columns())
 
     def band_names(self) -> tuple[str, ...]:
         """Names of the bands, in the order of the image axis."""

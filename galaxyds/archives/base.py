@@ -76,6 +76,9 @@ class CatalogArchive(Protocol):
             ``len(predicates) + 1`` numbers.
         """
 
+    def extent(self, query: CatalogQuery, tile: Sequence[str]) -> tuple[int, int]:
+        """Count the rows of ``query``, and the distinct values of its ``tile`` columns."""
+
     def rows(self, query: CatalogQuery) -> pa.Table:
         """Return all rows, in the order of ``query.key``.
 

@@ -10,14 +10,12 @@ from __future__ import annotations
 from galaxyds.pixels.flags import CUTOUT_FLAGS
 from galaxyds.spec import (
     Band,
-    Citation,
     Column,
     Config,
     Cut,
     DatasetSpec,
     Deduplication,
     Erratum,
-    Licence,
     Pixels,
     PublishedCount,
     Split,
@@ -198,4 +196,4 @@ SPEC = DatasetSpec(
     licence=SDSS_DR17_LICENCE,
 )  # fmt: skip
 
-__all__ = ["SPEC", "Citation"]
+__all__ = ["SPEC"]

@@ -1,0 +1,104 @@
+"""``galaxyds build``: from an archive to a verified dataset."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from galaxyds_cli.console import show_json, show_table
+from galaxyds_cli.options import Align, ArchiveKind, Json, Limit, Name, Objects, Pushdown, Root
+
+if TYPE_CHECKING:
+    from galaxyds.build import Summary
+    from galaxyds.store import Manifest
+
+
+def build(
+    name: Name,
+    *,
+    archive: ArchiveKind = "remote",
+    root: Root = None,
+    limit: Limit = None,
+    objects: Objects = None,
+    align: Align = None,
+    pushdown: Pushdown = True,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", min=1, metavar="N", help="Worker processes.")
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option("--from", metavar="STAGE", help="Rerun from this stage.")
+    ] = None,
+    drop_failed: Annotated[
+        bool, typer.Option("--drop-failed", help="Leave out objects of tiles that fail.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Build a dataset, or finish a build that was interrupted.
+
+    Example: galaxyds build sdss-qso --archive simulated --limit 2000 --root data
+    """
+    from galaxyds.build import Request
+    from galaxyds.build import build as run_build
+    from galaxyds_cli.progress import TerminalReporter
+
+    request = Request(
+        address=name,
+        archive=archive,
+        root=root,
+        limit=limit,
+        objects=objects,
+        align=align,
+        pushdown=pushdown,
+        drop_failed=drop_failed,
+        jobs=jobs,
+    )
+    with TerminalReporter(sys.stderr) as reporter:
+        summary = run_build(request, start=start, reporter=reporter)
+    if as_json:
+        show_json({"path": str(summary.path), "version": summary.manifest.version,
+                   "rows": summary.manifest.rows, "skipped": summary.skipped,
+                   "seconds": round(summary.seconds, 2)})  # fmt: skip
+        return
+    _show(summary)
+
+
+def _show(summary: Summary) -> None:
+    manifest = summary.manifest
+    if len(summary.skipped) > 0 and summary.seconds < 5 and _all_skipped(summary):
+        print(f"Already built: {summary.path} ({manifest.rows:,} objects, {manifest.nature()})")
+        return
+    if manifest.cut_flow:
+        show_table(
+            ("cut", "keeps rows where", "removed", "left"),
+            [(c.name, c.sql, f"{c.removed:,}", f"{c.rows_after:,}") for c in manifest.cut_flow],
+            right=(2, 3),
+        )
+    for rule, removed in manifest.duplicates.items():
+        print(f"duplicates   {removed:,} removed ({rule})")
+    for reason, count in manifest.dropped_by_reason().items():
+        print(f"dropped      {count:,} objects: {reason}")
+    _show_counts(manifest)
+    for warning in manifest.warnings:
+        print(f"note         {warning}")
+    print(f"dataset      {summary.path}")
+    print(f"log          {summary.log}")
+    print(f"Built {manifest.name}/{manifest.config}:{manifest.version}, {manifest.rows:,} objects, "
+          f"verified, in {summary.seconds:.1f} s")  # fmt: skip
+
+
+def _show_counts(manifest: Manifest) -> None:
+    shares = manifest.splits.get("0", {})
+    print("splits       " + ", ".join(f"{n:,} {s}" for s, n in shares.items()) + " (division 0)")
+    for row in manifest.published:
+        ours = "" if row.ours is None else f"; here {row.ours:,}"
+        print(f"published    {row.count:,} {row.what} ({row.source}){ours}")
+    if not manifest.is_full:
+        print(f"nature       {manifest.nature()}: not the published dataset")
+
+
+def _all_skipped(summary: Summary) -> bool:
+    from galaxyds.specs import get_spec
+
+    return len(summary.skipped) == len(get_spec(summary.manifest.name).stages)

@@ -1,0 +1,88 @@
+"""``galaxyds info``: what a dataset is, from its declaration."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+import typer
+
+from galaxyds_cli.console import show_json, show_table
+from galaxyds_cli.options import Json, Name
+
+if TYPE_CHECKING:
+    from galaxyds.spec import Config, DatasetSpec
+
+
+def info(
+    name: Name,
+    *,
+    columns: bool = typer.Option(False, "--columns", help="List every column."),
+    as_json: Json = False,
+) -> None:
+    """Show what a dataset is: configs, cuts with their reasons, columns, errata, licence.
+
+    Example: galaxyds info sdss-qso/baseline --columns
+    """
+    from dataclasses import asdict
+
+    from galaxyds.refs import DatasetRef
+    from galaxyds.specs import get_spec
+
+    ref = DatasetRef.parse(name)
+    spec = get_spec(ref.name)
+    configs = (spec.config(ref.config),) if ref.config else spec.configs
+    if as_json:
+        show_json({**asdict(spec), "configs": [asdict(c) for c in configs]})
+        return
+    _head(spec)
+    for config in configs:
+        _config(config)
+    if columns:
+        _columns(spec)
+    else:
+        print(f"{len(spec.stored_columns())} columns: galaxyds info {spec.name} --columns\n")
+    print("Where the paper contradicts itself, and the choice taken:")
+    show_table(("point", "the paper", "here"), [(e.point, e.paper, e.choice) for e in spec.errata])
+    _paragraph(f"Licence: {spec.licence.name}. {spec.licence.redistribution} {spec.licence.url}")
+    print("Cite:")
+    for citation in spec.citations:
+        _paragraph(f"[{citation.role}] {citation.text}", indent="  ")
+
+
+def _paragraph(text: str, indent: str = "") -> None:
+    print(textwrap.fill(text, 100, initial_indent=indent, subsequent_indent=indent + "  "))
+
+
+def _head(spec: DatasetSpec) -> None:
+    bands, rows, cols = spec.image_shape()
+    print(f"{spec.name} {spec.version}: {spec.title}")
+    _paragraph(spec.summary)
+    print(f"Paper: {spec.paper}. Data release: {spec.data_release}.")
+    names = ", ".join(spec.band_names())
+    unit, zero = spec.bands[0].unit, spec.bands[0].zero_point
+    print(f"Image: {bands}x{rows}x{cols} float32 ({names}), {unit} (AB zero point {zero}), "
+          f"{spec.pixels.scale} arcsec per pixel\n")  # fmt: skip
+
+
+def _config(config: Config) -> None:
+    counts = "; ".join(f"{p.count:,} {p.what} ({p.source})" for p in config.published)
+    print(f"Config {config.name}: {config.description}")
+    _paragraph(f"Published: {counts}")
+    show_table(
+        ("cut", "keeps rows where", "why", "source"),
+        [
+            (cut.name, cut.sql, cut.why + ("" if cut.has_effect else " (no effect)"), cut.source)
+            for cut in config.cuts
+        ],
+    )
+
+
+def _columns(spec: DatasetSpec) -> None:
+    show_table(
+        ("column", "dtype", "unit", "description", "from"),
+        [
+            (c.name, c.dtype, c.unit, c.description, c.archive or c.derived)
+            for c in spec.stored_columns()
+        ],
+    )

@@ -1,0 +1,61 @@
+"""``galaxyds plan``: what a build would cost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from galaxyds_cli.console import gigabytes, show_json, show_table
+from galaxyds_cli.options import Align, ArchiveKind, Json, Limit, Name, Objects, Pushdown, Root
+
+if TYPE_CHECKING:
+    from galaxyds.build.plan import Plan
+
+
+def plan(
+    name: Name,
+    *,
+    archive: ArchiveKind = "remote",
+    root: Root = None,
+    limit: Limit = None,
+    objects: Objects = None,
+    align: Align = None,
+    pushdown: Pushdown = True,
+    as_json: Json = False,
+) -> None:
+    """Show what a build would cost: rows, tiles, bytes to fetch, disk, missing accounts.
+
+    Example: galaxyds plan sdss-qso --archive simulated --limit 2000
+    """
+    from dataclasses import asdict
+
+    from galaxyds.build import Request
+    from galaxyds.build.plan import make_plan
+
+    made = make_plan(
+        Request(
+            address=name,
+            archive=archive,
+            root=root,
+            limit=limit,
+            objects=objects,
+            align=align,
+            pushdown=pushdown,
+        )
+    )
+    if as_json:
+        show_json(asdict(made))
+        return
+    _show(made)
+
+
+def _show(plan: Plan) -> None:
+    print(f"{plan.address} {plan.version} from {plan.archive}")
+    show_table(("stage", "work", "state"),
+               [(s.name, s.cost, "finished" if s.done else "to do") for s in plan.stages])  # fmt: skip
+    print(f"objects    about {plan.rows:,} (published: {plan.published:,})")
+    print(f"to fetch   {gigabytes(plan.fetch_bytes)} of frames in {plan.tiles:,} tiles")
+    print(f"disk       {gigabytes(plan.disk_bytes)} at the peak in {plan.root}, "
+          f"{gigabytes(plan.free_bytes)} free"
+          f"{'' if plan.free_bytes > plan.disk_bytes else '  << NOT ENOUGH'}")  # fmt: skip
+    for need in plan.needs:
+        print(f"needs      {need.what}: {'present' if need.present else need.advice}")

@@ -1,0 +1,304 @@
+"""From an address to a published dataset: the order of stages, locks, logs and the summary."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from galaxyds import settings
+from galaxyds.archives.redact import RedactingFilter
+from galaxyds.build.archives import Archive, open_archive
+from galaxyds.build.context import Context, Options, version_of
+from galaxyds.build.objects import ObjectList, read_object_list
+from galaxyds.build.progress import LogReporter, Reporter
+from galaxyds.build.stages import STAGES
+from galaxyds.build.workspace import Workspace
+from galaxyds.errors import UsageError
+from galaxyds.refs import DatasetRef, to_snake
+from galaxyds.spec import DatasetSpec
+from galaxyds.specs import get_spec
+from galaxyds.store import Manifest, Selection, build_path, read_manifest
+from galaxyds.store.files import fsync_directory, temporary_name
+
+WORK = ".work"
+LOG = logging.getLogger("galaxyds.build")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """What a build ended with.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+        The published dataset.
+    manifest : Manifest
+        Its manifest.
+    skipped : tuple of str
+        Stages that were finished before.
+    seconds : float
+        Wall time.
+    log : pathlib.Path
+        The build's log file.
+    """
+
+    path: Path
+    manifest: Manifest
+    skipped: tuple[str, ...]
+    seconds: float
+    log: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What to build.
+
+    Attributes
+    ----------
+    address : str
+        ``name[/config][:version]``.
+    archive : str
+        ``remote``, ``simulated`` or ``release``.
+    root : path-like or None
+        Data home; None means the setting.
+    limit : int or None
+        At least this many objects, in whole tiles.
+    objects : pathlib.Path or None
+        A list of objects, built past the cuts.
+    align : str or None
+        Band to align to, ``none``, or None for the dataset's own choice.
+    pushdown : bool
+        Whether the archive applies the cuts.
+    drop_failed : bool
+        Leave the objects of failed tiles out.
+    jobs : int or None
+        Worker processes; None means one per core, at most 8.
+    """
+
+    address: str
+    archive: str = "remote"
+    root: str | os.PathLike[str] | None = None
+    limit: int | None = None
+    objects: Path | None = None
+    align: str | None = None
+    pushdown: bool = True
+    drop_failed: bool = False
+    jobs: int | None = None
+
+
+def build(
+    request: Request,
+    *,
+    start: str | None = None,
+    reporter: Reporter | None = None,
+    executor: Executor | None = None,
+) -> Summary:
+    """Build a dataset, or finish a build that was interrupted.
+
+    Parameters
+    ----------
+    request : Request
+        What to build.
+    start : str, optional
+        Rerun from this stage.
+    reporter : Reporter, optional
+        Hears of progress; the log does in any case.
+    executor : concurrent.futures.Executor, optional
+        Runs the units of work; by default a process pool of ``request.jobs``.
+
+    Returns
+    -------
+    Summary
+        Where the dataset is, and its manifest.
+
+    Raises
+    ------
+    GalaxydsError
+        One of the errors of :mod:`galaxyds.errors`; what was finished is kept.
+    """
+    begun = time.monotonic()
+    context = open_context(request, reporter=reporter, executor=executor)
+    check_needs(context.archive)
+    context.workspace.create()
+    with _locked(context.workspace), _logged(context) as log:
+        if start is not None:
+            context.workspace.restart_from(start)
+        elif not context.destination.exists():
+            context.workspace.forget_released()
+        skipped = tuple(run_stages(context))
+        manifest = read_manifest(context.destination / "manifest.json")
+        return Summary(
+            path=context.destination,
+            manifest=manifest,
+            skipped=skipped,
+            seconds=time.monotonic() - begun,
+            log=log,
+        )
+
+
+def open_context(
+    request: Request, *, reporter: Reporter | None = None, executor: Executor | None = None
+) -> Context:
+    """Turn a request into a context; sends nothing and writes nothing.
+
+    Raises
+    ------
+    UsageError
+        If the request contradicts itself or the dataset.
+    DatasetNotFoundError
+        If there is no such dataset or version.
+    """
+    ref = DatasetRef.parse(request.address)
+    spec = get_spec(ref.name)
+    if ref.version not in (None, spec.version):
+        raise UsageError(
+            f"{spec.name} {ref.version} cannot be built: this galaxyds builds {spec.version}"
+        )
+    config = spec.config(ref.config)
+    archive = open_archive(spec, request.archive)
+    selection, objects = _selection(request)
+    options = Options(
+        selection=selection,
+        align=_alignment(spec, request.align),
+        pushdown=request.pushdown,
+        drop_failed=request.drop_failed,
+        jobs=request.jobs or min(os.cpu_count() or 1, 8),
+    )
+    version = version_of(spec, options, simulated=archive.name == "simulated")
+    home = settings.home(request.root)
+    work = home / WORK / to_snake(spec.name) / config.name / version
+    return Context(
+        spec=spec,
+        config=config,
+        archive=archive,
+        options=options,
+        workspace=Workspace(work, spec.stages),
+        version=version,
+        destination=build_path(home, spec.name, config.name, version),
+        objects=objects,
+        reporter=reporter or LogReporter(),
+        executor=executor,
+    )
+
+
+def run_stages(context: Context) -> Iterator[str]:
+    """Run what is not finished; yield the names of stages that were skipped."""
+    for name in context.spec.stages:
+        stage = STAGES[name]
+        inputs = stage.inputs(context)
+        if context.workspace.is_done(name, inputs):
+            context.reporter.stage(name, "skipped", "finished before")
+            yield name
+            continue
+        context.reporter.stage(name, "started")
+        with context.workspace.running(name, inputs, keep=stage.keep) as folder:
+            detail = stage.run(context, folder)
+        context.reporter.stage(name, "done", detail)
+        LOG.info("%s: %s", name, detail)
+    if not context.destination.exists() or context.workspace.holds_files("write"):
+        publish(context)
+    if context.workspace.holds_files("cutouts"):
+        context.workspace.release("cutouts")
+
+
+def publish(context: Context) -> None:
+    """Rename the verified files into place, and let the shards go.
+
+    An existing build of the same version is replaced as a whole: who mapped its files keeps them.
+    """
+    written, target = context.workspace.path("write"), context.destination
+    target.parent.mkdir(parents=True, exist_ok=True)
+    old = temporary_name(target)
+    if target.exists():
+        target.rename(old)
+    context.workspace.release("write", into=target)
+    fsync_directory(target.parent)
+    shutil.rmtree(old, ignore_errors=True)
+    LOG.info("published %s from %s", target, written)
+
+
+def check_needs(archive: Archive) -> None:
+    """Refuse to begin without the accounts and packages that an archive needs.
+
+    Raises
+    ------
+    UsageError
+        Naming the first that is missing and what to do.
+    """
+    for need in archive.needs():
+        if not need.present:
+            raise UsageError(f"{archive.name} needs {need.what}: {need.advice}", need=need.what)
+
+
+def _alignment(spec: DatasetSpec, align: str | None) -> str:
+    known = ("none", *spec.band_names())
+    chosen = align or spec.pixels.reference_band
+    if chosen not in known:
+        raise UsageError(f"cannot align to '{align}': one of {', '.join(known)}")
+    if chosen not in ("none", spec.pixels.reference_band):
+        raise UsageError(
+            f"{spec.name} is defined on the {spec.pixels.reference_band}-band grid: "
+            f"--align {spec.pixels.reference_band} or --align none"
+        )
+    return chosen
+
+
+def _selection(request: Request) -> tuple[Selection, ObjectList | None]:
+    if request.objects is not None:
+        if request.limit is not None:
+            raise UsageError("--limit and --objects exclude each other: shorten the list instead")
+        wanted = read_object_list(request.objects)
+        selection = Selection(kind="objects", objects=wanted.name, objects_sha256=wanted.sha256)
+        return selection, wanted
+    if request.limit is None:
+        return Selection(), None
+    if request.limit < 1:
+        raise UsageError(f"--limit must be at least 1, got {request.limit}")
+    return Selection(kind="limit", limit=request.limit), None
+
+
+@contextmanager
+def _locked(workspace: Workspace) -> Iterator[None]:
+    """One builder at a time; a second one waits and then finds everything done."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(workspace.directory / "lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        LOG.warning("another process builds in %s: waiting for it", workspace.directory)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _logged(context: Context) -> Iterator[Path]:
+    """Append to the build's own log file, credentials blanked out."""
+    path = context.workspace.directory / "build.log"
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.addFilter(RedactingFilter())
+    logger = logging.getLogger("galaxyds")
+    logger.addHandler(handler)
+    if logger.level == logging.NOTSET:
+        logger.setLevel(logging.INFO)
+    LOG.info("%s/%s %s from %s", context.spec.name, context.config.name, context.version,
+             context.archive.name)  # fmt: skip
+    try:
+        yield path
+    except BaseException as error:
+        LOG.error("stopped: %s: %s", type(error).__name__, error)
+        raise
+    finally:
+        logger.removeHandler(handler)
+        handler.close()

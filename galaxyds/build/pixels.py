@@ -1,0 +1,143 @@
+"""The cutouts stage: units of work on a pool of processes."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from galaxyds.build.context import Context
+from galaxyds.build.cutouts import FAILED, Outcome, TileObjects, Unit, run_unit
+from galaxyds.build.tables import read_rows
+from galaxyds.build.workspace import write_facts
+from galaxyds.catalog import chains, tiles_of
+from galaxyds.errors import ArchiveError, GalaxydsError, StorageError
+from galaxyds.pixels import needs_neighbours
+
+SHARDS = "shards"
+
+
+def cut_pixels(context: Context, folder: Path) -> str:
+    """Cut every object out of its frames; finished units survive an interruption."""
+    units = plan_units(context, folder)
+    (folder / SHARDS).mkdir(exist_ok=True)
+    outcomes: list[Outcome] = []
+    total = sum(len(tile.ids) for unit in units for tile in unit.tiles)
+    done = 0
+    for outcome in _run(context, units):
+        outcomes.append(outcome)
+        done += outcome.objects
+        context.reporter.progress(done, total, "objects")
+    failed = [outcome for outcome in outcomes if outcome.error is not None]
+    _settle_failures(context, failed, len(units))
+    write_facts(folder, {"failed": {o.name: str(o.error) for o in failed}})
+    return f"{total - sum(o.objects for o in failed):,} objects in {len(units):,} units"
+
+
+def plan_units(context: Context, folder: Path) -> list[Unit]:
+    """Group the objects into units, in ascending order of tiles.
+
+    Parameters
+    ----------
+    context : Context
+        With the rows of the split stage.
+    folder : pathlib.Path
+        The stage's folder.
+
+    Returns
+    -------
+    list of Unit
+        Every object stands in exactly one of them.
+    """
+    spec = context.spec
+    rows = read_rows(context, "split")
+    tiles = tiles_of(rows, spec.pixels.tile)
+    ids = rows.column(spec.object_id).to_numpy()
+    ra, dec = rows.column("ra").to_numpy(), rows.column("dec").to_numpy()
+    position = rows.column(spec.pixels.row).to_numpy() if spec.pixels.row else np.zeros(len(ids))
+    low, high = needs_neighbours(position, spec.pixels.size)
+    previous = {tile for tile, chosen in tiles.items() if low[chosen].any()}
+    following = {tile for tile, chosen in tiles.items() if high[chosen].any()}
+    return [
+        Unit(
+            tiles=tuple(
+                TileObjects(tile=t, ids=ids[tiles[t]], ra=ra[tiles[t]], dec=dec[tiles[t]])
+                for t in chain
+            ),
+            previous=frozenset(previous & set(chain)),
+            following=frozenset(following & set(chain)),
+            archive=context.archive,
+            bands=spec.band_names(),
+            size=spec.pixels.size,
+            align=context.options.align,
+            reference=spec.pixels.reference_band,
+            directory=folder / SHARDS,
+            scratch=context.workspace.directory / "frames",
+        )
+        for chain in chains(list(tiles), previous, following)
+    ]
+
+
+def _run(context: Context, units: list[Unit]) -> Iterator[Outcome]:
+    """Run units in any order; a storage error or an interruption stops them all."""
+    waiting = [unit for unit in units if not unit.shard.exists()]
+    finished = [unit for unit in units if unit.shard.exists()]
+    yield from (run_unit(unit) for unit in finished)
+    if context.executor is None and (context.options.jobs == 1 or len(waiting) <= 1):
+        yield from map(run_unit, waiting)
+        return
+    with _pool(context) as pool:
+        yield from _submit(pool, waiting)
+
+
+def _submit(pool: Executor, units: Iterable[Unit]) -> Iterator[Outcome]:
+    futures = [pool.submit(run_unit, unit) for unit in units]
+    try:
+        for future in as_completed(futures):
+            yield future.result()
+    except BrokenProcessPool as error:
+        raise GalaxydsError(
+            "a worker process died (killed, or out of memory): run the same command again to "
+            "resume, with a smaller --jobs if memory is short"
+        ) from error
+    finally:
+        for future in futures:
+            future.cancel()
+
+
+@contextmanager
+def _pool(context: Context) -> Iterator[Executor]:
+    if context.executor is not None:
+        yield context.executor
+        return
+    # forkserver: no inherited locks or maps, and cheaper than a fresh interpreter per worker.
+    method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+    pool = ProcessPoolExecutor(context.options.jobs, mp_context=multiprocessing.get_context(method))
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _settle_failures(context: Context, failed: list[Outcome], units: int) -> None:
+    if not failed:
+        return
+    for outcome in failed:
+        context.reporter.note(f"{FAILED}: {outcome.name}: {outcome.error}")
+    if context.options.drop_failed:
+        return
+    first = failed[0].error
+    assert first is not None
+    if len(failed) == 1 and units == 1:
+        raise first
+    kind = type(first) if not isinstance(first, StorageError) else ArchiveError
+    raise kind(
+        f"{len(failed)} of {units} units failed, the others are kept; first: {first.message} "
+        "(run the same command again to retry, or add --drop-failed to leave their objects out)",
+        **first.values,
+    ) from first

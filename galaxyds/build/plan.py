@@ -1,0 +1,142 @@
+"""What a build would cost, before it begins."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from galaxyds.archives.base import CatalogQuery, Need
+from galaxyds.build.context import Context
+from galaxyds.build.engine import Request, open_context
+
+SHARD_OVERHEAD = 1.02
+"""A shard's size over that of its pixels (zip members, ids)."""
+HUB_SHARE = 0.87
+"""Size of the Parquet copy over that of the pixels (measured on SDSS-like noise)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StagePlan:
+    """One stage: what it will do, and whether it is finished."""
+
+    name: str
+    cost: str
+    done: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """The cost of a build.
+
+    Attributes
+    ----------
+    address, version, archive : str
+        What would be built, and from where.
+    rows : int
+        Rows after the cuts that the archive applies (for a list: wanted objects).
+    tiles : int
+        Tiles to fetch; None if only the archive's answer will tell.
+    fetch_bytes : int
+        Bytes to transfer for the pixels, estimated.
+    disk_bytes, free_bytes : int
+        Bytes needed at the peak, and free, in ``root``.
+    needs : tuple of Need
+        Accounts and packages.
+    stages : tuple of StagePlan
+        In order.
+    published : int
+        The paper's number of objects.
+    """
+
+    address: str
+    version: str
+    archive: str
+    root: Path
+    rows: int
+    tiles: int
+    fetch_bytes: int
+    disk_bytes: int
+    free_bytes: int
+    needs: tuple[Need, ...]
+    stages: tuple[StagePlan, ...]
+    published: int
+
+
+def make_plan(request: Request) -> Plan:
+    """Ask the archive how many rows and tiles a build has, and add up what that costs.
+
+    Parameters
+    ----------
+    request : Request
+        As for :func:`galaxyds.build.build`.
+
+    Returns
+    -------
+    Plan
+        Estimates; nothing is written.
+
+    Raises
+    ------
+    ArchiveError
+        If the archive does not answer.
+    """
+    context = open_context(request)
+    spec = context.spec
+    rows, tiles = _extent(context)
+    pixels = int(np.prod(spec.image_shape())) * 4 * rows
+    existing = next(p for p in (context.destination, *context.destination.parents) if p.exists())
+    fetch = tiles * context.archive.tile_bytes(spec.band_names())
+    return Plan(
+        address=f"{spec.name}/{context.config.name}",
+        version=context.version,
+        archive=context.archive.name,
+        root=context.destination.parents[2],
+        rows=rows,
+        tiles=tiles,
+        fetch_bytes=fetch,
+        disk_bytes=int(pixels * (SHARD_OVERHEAD + 1 + HUB_SHARE)),
+        free_bytes=shutil.disk_usage(existing).free,
+        needs=context.archive.needs(),
+        stages=tuple(_stage_plans(context, rows, tiles)),
+        published=context.config.published_total,
+    )
+
+
+def _extent(context: Context) -> tuple[int, int]:
+    """Rows and tiles of the build."""
+    if context.objects is not None:
+        return len(context.objects), len(context.objects)
+    columns = context.table_columns()
+    request = CatalogQuery(
+        columns=columns,
+        tables=context.spec.tables,
+        predicates=tuple(cut.sql for cut in context.cuts),
+        key=context.spec.key,
+        vocabulary=columns,
+    )
+    rows, tiles = context.archive.extent(request, context.spec.pixels.tile)
+    limit = context.options.selection.limit
+    if limit is None or rows <= limit:
+        return rows, tiles
+    return limit, max(1, round(tiles * limit / rows))
+
+
+def _stage_plans(context: Context, rows: int, tiles: int) -> list[StagePlan]:
+    finished = context.workspace.finished()
+    bands = len(context.spec.bands)
+    costs = {
+        "query": f"{len(context.pushed())} cuts at the archive",
+        "cut": f"{len(context.local())} cuts here",
+        "deduplicate": f"one row per {context.spec.duplicates.key}",
+        "split": f"{context.spec.split.divisions} seeded divisions",
+        "cutouts": f"{tiles:,} tiles, {tiles * bands:,} frames",
+        "write": f"{rows:,} objects to HDF5, Parquet and hub",
+        "verify": "every file read back",
+    }
+    return [
+        StagePlan(name=name, cost=costs.get(name, ""), done=name in finished)
+        for name in context.spec.stages
+    ]

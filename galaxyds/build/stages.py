@@ -1,0 +1,257 @@
+"""The stages of a build, in the order of the pipeline.
+
+Each is a plain function from a context to files in a folder.  Rows travel as ``rows.parquet``; what
+the manifest will say travels as ``facts.json``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from galaxyds.archives.base import CatalogQuery
+from galaxyds.build.context import Context
+from galaxyds.build.pixels import cut_pixels
+from galaxyds.build.publication import verify_and_publish, write_files
+from galaxyds.build.tables import read_rows, write_rows
+from galaxyds.build.workspace import read_facts, write_facts
+from galaxyds.catalog import (
+    CutStep,
+    apply_cuts,
+    assign,
+    check_pushdown,
+    deduplicate,
+    derive,
+    steps,
+    take_tiles,
+)
+from galaxyds.catalog.objects import box_predicates, match_positions
+from galaxyds.errors import UsageError
+from galaxyds.spec import SPLITS
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+MATCH_RADIUS = 1.0
+"""Arcseconds within which a listed position is taken for an object of the archive."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stage:
+    """A stage: its name, its function, and what decides its outputs.
+
+    Attributes
+    ----------
+    run : callable
+        Fills the folder it is given and returns one line on what came out.
+    inputs : callable
+        Context to a flat mapping of text, compared when a build is resumed.
+    keep : bool
+        Whether an interrupted run's partial folder is kept.
+    """
+
+    name: str
+    run: Callable[[Context, Path], str]
+    inputs: Callable[[Context], Mapping[str, str]]
+    keep: bool = False
+
+
+def query(context: Context, folder: Path) -> str:
+    """Ask the archive for rows; nothing of a listed object is cut."""
+    if context.objects is not None:
+        return _query_objects(context, folder)
+    request = _request(context, tuple(cut.sql for cut in context.pushed()))
+    counts = context.archive.count(request)
+    rows = context.archive.rows(request)
+    check_pushdown(rows, context.pushed(), context.archive.name)
+    write_rows(folder, rows)
+    flow = steps(context.pushed(), counts, "archive")
+    write_facts(
+        folder,
+        {"queries": [context.archive.sql(request)], "cut_flow": _plain(flow), "warnings": []},
+    )
+    return f"{rows.num_rows:,} rows of {counts[0]:,}"
+
+
+def _request(
+    context: Context,
+    predicates: tuple[str, ...],
+    only: tuple[str, tuple[int, ...]] | None = None,
+) -> CatalogQuery:
+    columns = context.table_columns()
+    return CatalogQuery(
+        columns=columns,
+        tables=context.spec.tables,
+        predicates=predicates,
+        key=context.spec.key,
+        vocabulary=columns,
+        only=only,
+    )
+
+
+def _query_objects(context: Context, folder: Path) -> str:
+    """Ask for the listed objects, by id or by position."""
+    assert context.objects is not None
+    wanted = context.objects
+    if wanted.ids is not None:
+        request = _request(context, (), (context.spec.object_id, tuple(int(i) for i in wanted.ids)))
+        rows = context.archive.rows(request)
+        found = np.unique(rows.column(context.spec.object_id).to_numpy())
+        missing = [str(i) for i in wanted.ids[~np.isin(wanted.ids, found)]]
+        queries = [context.archive.sql(_request(context, (), (context.spec.object_id, ())))]
+    else:
+        rows, queries, missing = _query_positions(context)
+    if rows.num_rows == 0:
+        raise UsageError(
+            f"none of the {len(wanted)} objects of {wanted.name} has a row at "
+            f"{context.archive.name}: are these {context.spec.data_release} objects with a spectrum?"
+        )
+    write_rows(folder, rows)
+    warnings = []
+    if missing:
+        warnings.append(
+            f"{len(missing)} of {len(wanted)} listed objects have no row at "
+            f"{context.archive.name}, for example {', '.join(missing[:3])}"
+        )
+        context.reporter.note(warnings[0])
+    write_facts(folder, {"queries": queries, "cut_flow": [], "warnings": warnings})
+    return f"{rows.num_rows:,} rows for {len(wanted):,} listed objects"
+
+
+def _query_positions(context: Context) -> tuple[pa.Table, list[str], list[str]]:
+    import pyarrow as pa
+
+    wanted = context.objects
+    assert wanted is not None
+    assert wanted.ra is not None
+    assert wanted.dec is not None
+    requests = [
+        _request(context, (predicate,))
+        for predicate in box_predicates(wanted.ra, wanted.dec, radius=MATCH_RADIUS)
+    ]
+    candidates = pa.concat_tables([context.archive.rows(request) for request in requests])
+    nearest = match_positions(
+        wanted.ra,
+        wanted.dec,
+        to_ra=candidates.column("ra").to_numpy(),
+        to_dec=candidates.column("dec").to_numpy(),
+        radius=MATCH_RADIUS,
+    )
+    ids = candidates.column(context.spec.object_id).to_numpy()
+    matched = np.isin(ids, ids[nearest[nearest >= 0]])
+    _, first = np.unique(candidates.column(context.spec.key).to_numpy(), return_index=True)
+    rows = candidates.take(np.intersect1d(np.flatnonzero(matched), first))
+    missing = [f"({wanted.ra[n]:.5f}, {wanted.dec[n]:.5f})" for n in np.flatnonzero(nearest < 0)]
+    return rows, [context.archive.sql(request) for request in requests[:1]], missing
+
+
+def cut(context: Context, folder: Path) -> str:
+    """Apply the cuts that the archive did not."""
+    rows, flow = apply_cuts(read_rows(context, "query"), context.local())
+    write_rows(folder, rows)
+    write_facts(folder, {"cut_flow": _plain(flow)})
+    return f"{rows.num_rows:,} rows"
+
+
+def deduplicate_rows(context: Context, folder: Path) -> str:
+    """Keep one row per object."""
+    rule = context.spec.duplicates
+    rows, removed = deduplicate(read_rows(context, "cut"), rule)
+    write_rows(folder, rows)
+    write_facts(
+        folder, {"rule": f"{rule.key}: first by {', '.join(rule.order)}", "removed": removed}
+    )
+    return f"{rows.num_rows:,} objects, {removed:,} repeats removed"
+
+
+def split(context: Context, folder: Path) -> str:
+    """Choose whole tiles if there is a limit, then divide into train, validation and test."""
+    rows = read_rows(context, "deduplicate")
+    if context.options.selection.limit is not None:
+        rows = take_tiles(rows, context.spec.pixels.tile, context.options.selection.limit)
+    if rows.num_rows == 0:
+        raise UsageError(f"no object is left after the cuts of {context.config.name}")
+    rows = derive(rows, context.spec.columns)
+    ids = rows.column(context.spec.object_id).to_numpy()
+    rule = context.spec.split
+    for division, column in enumerate(rule.columns()):
+        rows = rows.append_column(column.name, [assign(ids, division, rule.fractions)])
+    write_rows(folder, rows)
+    write_facts(folder, {"rows": rows.num_rows})
+    shares = np.bincount(rows.column("split_0").to_numpy(), minlength=len(SPLITS))
+    return ", ".join(f"{n:,} {name}" for n, name in zip(shares, SPLITS, strict=True))
+
+
+def _plain(flow: tuple[CutStep, ...]) -> list[dict[str, Any]]:
+    return [asdict(step) for step in flow]
+
+
+def _after(stage: str) -> Callable[[Context], dict[str, str]]:
+    """Inputs that are the finished outputs of the stage before."""
+
+    def digest(context: Context) -> dict[str, str]:
+        outputs = context.workspace.outputs(stage)
+        return {f"output of {stage}": "; ".join(f"{k} {v}" for k, v in sorted(outputs.items()))}
+
+    return digest
+
+
+def _query_inputs(context: Context) -> dict[str, str]:
+    selection = context.options.selection
+    only = () if context.objects is None else (context.spec.object_id, ())
+    request = _request(context, tuple(c.sql for c in context.pushed()), only or None)
+    return {
+        "archive": context.archive.name,
+        "data release": context.spec.data_release,
+        "endpoints": "; ".join(f"{k} {v}" for k, v in sorted(context.archive.endpoints().items())),
+        "sql": context.archive.sql(request),
+        "object list": selection.objects_sha256 or "",
+    }
+
+
+def _cut_inputs(context: Context) -> dict[str, str]:
+    return {"cuts": " AND ".join(f"({c.sql})" for c in context.local()), **_after("query")(context)}
+
+
+def _deduplicate_inputs(context: Context) -> dict[str, str]:
+    return {"order": ", ".join(context.spec.duplicates.order), **_after("cut")(context)}
+
+
+def _split_inputs(context: Context) -> dict[str, str]:
+    rule = context.spec.split
+    return {
+        "limit": str(context.options.selection.limit or ""),
+        "fractions": str(rule.fractions),
+        "divisions": str(rule.divisions),
+        "derived": "; ".join(f"{c.name} = {c.derived}" for c in context.spec.columns if c.derived),
+        **_after("deduplicate")(context),
+    }
+
+
+def _cutout_inputs(context: Context) -> dict[str, str]:
+    return {
+        "bands": ", ".join(context.spec.band_names()),
+        "pixels": str(asdict(context.spec.pixels)),
+        "align": context.options.align,
+        **_after("split")(context),
+    }
+
+
+STAGES: dict[str, Stage] = {
+    stage.name: stage
+    for stage in (
+        Stage(name="query", run=query, inputs=_query_inputs),
+        Stage(name="cut", run=cut, inputs=_cut_inputs),
+        Stage(name="deduplicate", run=deduplicate_rows, inputs=_deduplicate_inputs),
+        Stage(name="split", run=split, inputs=_split_inputs),
+        Stage(name="cutouts", run=cut_pixels, inputs=_cutout_inputs, keep=True),
+        Stage(name="write", run=write_files, inputs=_after("cutouts")),
+        Stage(name="verify", run=verify_and_publish, inputs=_after("write")),
+    )
+}
+
+__all__ = ["MATCH_RADIUS", "STAGES", "Stage", "read_facts"]

@@ -1,0 +1,204 @@
+"""Pictures of cutouts: arrays in, figures out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from galaxyds.errors import missing_extra, storage_error
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+
+def asinh_stretch(
+    image: NDArray[np.float32], *, low: float, high: float, softening: float = 0.1
+) -> NDArray[np.float64]:
+    """Map fluxes to 0..1 with an asinh (Lupton et al. 1999, AJ 118, 1406); NaN stays NaN.
+
+    Parameters
+    ----------
+    image : ndarray of float32
+        Fluxes, any shape.
+    low, high : float
+        Fluxes that become 0 and 1.
+    softening : float
+        Fraction of the range below which the scale is linear.
+
+    Returns
+    -------
+    ndarray of float64
+        Same shape, clipped to 0..1.
+    """
+    scaled = (np.asarray(image, dtype=np.float64) - low) / max(high - low, 1e-30)
+    stretched = np.arcsinh(scaled / softening) / np.arcsinh(1 / softening)
+    clipped: NDArray[np.float64] = np.clip(stretched, 0, 1)
+    return clipped
+
+
+def limits(image: NDArray[np.float32]) -> tuple[float, float]:
+    """Fluxes to show as black and white: a little below the sky, and the brightest pixels.
+
+    Parameters
+    ----------
+    image : ndarray of float32
+        One band of a cutout; NaN is passed over.
+
+    Returns
+    -------
+    tuple of float
+        Low and high; (0, 1) for an image without a finite pixel.
+    """
+    values = image[np.isfinite(image)]
+    if not values.size:
+        return 0.0, 1.0
+    sky = float(np.median(values))
+    scatter = 1.4826 * float(np.median(np.abs(values - sky))) or 1e-6
+    return sky - 2 * scatter, max(float(np.quantile(values, 0.999)), sky + 5 * scatter)
+
+
+def color_composite(
+    red: NDArray[np.float32],
+    green: NDArray[np.float32],
+    blue: NDArray[np.float32],
+    *,
+    softening: float = 0.05,
+) -> NDArray[np.float64]:
+    """Colour picture that keeps hue where it is bright (Lupton et al. 2004, PASP 116, 133).
+
+    Parameters
+    ----------
+    red, green, blue : ndarray of float32, shape (rows, columns)
+        Three bands of one cutout, in one unit.
+    softening : float
+        As in :func:`asinh_stretch`.
+
+    Returns
+    -------
+    ndarray of float64, shape (rows, columns, 3)
+        0..1; pixels that are NaN in any band are mid-grey.
+    """
+    stack = np.stack([red, green, blue], axis=-1).astype(np.float64)
+    missing = ~np.isfinite(stack).all(axis=-1)
+    if missing.all():
+        return np.full(stack.shape, 0.5)
+    stack -= np.nanmedian(stack, axis=(0, 1))
+    intensity = np.clip(stack.mean(axis=-1), 0, None)
+    high = max(float(np.nanquantile(intensity, 0.998)), 1e-30)
+    curve = np.arcsinh(intensity / high / softening) / np.arcsinh(1 / softening)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        colors = stack * np.where(intensity > 0, curve / intensity, 0)[..., None]
+    brightest = np.nanmax(colors, axis=-1, keepdims=True)
+    colors = np.clip(np.where(brightest > 1, colors / brightest, colors), 0, 1)
+    colors[missing] = 0.5
+    return colors
+
+
+def contact_sheet(
+    images: NDArray[np.float32],
+    *,
+    bands: Sequence[str],
+    labels: Sequence[str],
+    title: str,
+    composite: tuple[str, str, str] = ("i", "r", "g"),
+) -> Figure:
+    """Draw objects as columns: a colour composite above one row per band.
+
+    Parameters
+    ----------
+    images : ndarray of float32, shape (n, bands, rows, columns)
+        Cutouts; row 0 is drawn at the bottom, NaN in red.
+    bands, labels : sequence of str
+        Names of the bands, and one label per object.
+    title : str
+        Above the sheet.
+    composite : tuple of str
+        Bands for red, green, blue; left out where one of them is missing.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Save it with ``savefig``.
+
+    Raises
+    ------
+    MissingExtraError
+        If matplotlib is not installed.
+    """
+    figure_class = _figure_class()
+    with_color = set(composite) <= set(bands)
+    rows = len(bands) + int(with_color)
+    figure = figure_class(figsize=(0.35 + 1.05 * len(images), 0.75 + 1.05 * rows), dpi=110)
+    grid = figure.subplots(rows, len(images), squeeze=False)
+    for column, (image, label) in enumerate(zip(images, labels, strict=True)):
+        cells = list(grid[:, column])
+        if with_color:
+            colors = color_composite(*(image[list(bands).index(b)] for b in composite))
+            cells.pop(0).imshow(colors, origin="lower", interpolation="nearest")
+        for cell, plane in zip(cells, image, strict=True):
+            _draw_band(cell, plane)
+        grid[0, column].set_title(label, fontsize=7.5, pad=3)
+    _name_rows(grid, ["".join(composite), *bands] if with_color else list(bands))
+    figure.suptitle(title, fontsize=9, x=0.02, ha="left", y=0.995, va="top")
+    figure.subplots_adjust(
+        left=0.3 / figure.get_figwidth(),
+        right=0.995,
+        bottom=0.01,
+        top=1 - 0.62 / figure.get_figheight(),
+        wspace=0.04,
+        hspace=0.04,
+    )
+    return figure
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, format="png")
+    except OSError as error:
+        raise storage_error(error, path) from error
+
+
+def _figure_class() -> type[Figure]:
+    try:
+        from matplotlib.figure import Figure as Found
+    except ImportError as error:
+        raise missing_extra("matplotlib", "plots", "Drawing") from error
+    found: type[Figure] = Found
+    return found
+
+
+def _draw_band(cell: Any, plane: NDArray[np.float32]) -> None:
+    import matplotlib as mpl
+
+    low, high = limits(plane)
+    colormap = mpl.colormaps["gray"].with_extremes(bad="#b5403c")
+    cell.imshow(
+        np.ma.masked_invalid(asinh_stretch(plane, low=low, high=high)),
+        origin="lower",
+        cmap=colormap,
+        vmin=0,
+        vmax=1,
+        interpolation="nearest",
+    )
+
+
+def _name_rows(grid: NDArray[Any], names: Sequence[str]) -> None:
+    for row, name in zip(grid, names, strict=True):
+        for cell in row:
+            cell.set_xticks([])
+            cell.set_yticks([])
+            for side in cell.spines.values():
+                side.set_visible(False)
+        row[0].set_ylabel(name, rotation=0, fontsize=9, ha="right", va="center", labelpad=5)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from galaxyds.spec import DatasetSpec
     from galaxyds.store.manifest import Manifest
 
-_MARKUP = re.compile(r"([\\`*_{}\[\]|~$]|^[-+#\d])")
+_MARKUP = re.compile(r"([\\`*_{}\[\]|~$]|^[-+#])")
 _HUB_LICENCES = ("cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "bsd-3-clause", "mit")
 
 

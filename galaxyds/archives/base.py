@@ -94,6 +94,9 @@ class CatalogArchive(Protocol):
     def needs(self) -> tuple[Need, ...]:
         """Accounts and packages that this archive needs."""
 
+    def departures(self) -> tuple[str, ...]:
+        """Where a simulated sky differs from nature on purpose; empty for a real archive."""
+
 
 @runtime_checkable
 class FrameArchive(Protocol):

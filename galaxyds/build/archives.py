@@ -9,6 +9,8 @@ from galaxyds.errors import UsageError
 from galaxyds.spec import DatasetSpec
 
 KINDS = ("remote", "simulated", "release")
+SIMULATED = "simulated"
+"""Name of the archive whose sky is made by galaxyds."""
 
 
 @runtime_checkable

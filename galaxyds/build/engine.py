@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from galaxyds import settings
-from galaxyds.archives.redact import RedactingFilter
-from galaxyds.build.archives import Archive, open_archive
+from galaxyds.archives.redact import Redaction
+from galaxyds.build.archives import SIMULATED, Archive, open_archive
 from galaxyds.build.context import Context, Options, version_of
 from galaxyds.build.objects import ObjectList, read_object_list
 from galaxyds.build.progress import LogReporter, Reporter
+from galaxyds.build.publication import DATASET
 from galaxyds.build.stages import STAGES
 from galaxyds.build.workspace import Workspace
 from galaxyds.errors import UsageError
@@ -171,7 +172,7 @@ def open_context(
         drop_failed=request.drop_failed,
         jobs=request.jobs or min(os.cpu_count() or 1, 8),
     )
-    version = version_of(spec, options, simulated=archive.name == "simulated")
+    version = version_of(spec, options, simulated=archive.name == SIMULATED)
     home = settings.home(request.root)
     work = home / WORK / to_snake(spec.name) / config.name / version
     return Context(
@@ -202,26 +203,28 @@ def run_stages(context: Context) -> Iterator[str]:
             detail = stage.run(context, folder)
         context.reporter.stage(name, "done", detail)
         LOG.info("%s: %s", name, detail)
-    if not context.destination.exists() or context.workspace.holds_files("write"):
+    if context.workspace.holds_files("write"):
         publish(context)
     if context.workspace.holds_files("cutouts"):
         context.workspace.release("cutouts")
 
 
 def publish(context: Context) -> None:
-    """Rename the verified files into place, and let the shards go.
+    """Rename the verified files into place.
 
     An existing build of the same version is replaced as a whole: who mapped its files keeps them.
     """
-    written, target = context.workspace.path("write"), context.destination
-    target.parent.mkdir(parents=True, exist_ok=True)
-    old = temporary_name(target)
-    if target.exists():
-        target.rename(old)
-    context.workspace.release("write", into=target)
-    fsync_directory(target.parent)
-    shutil.rmtree(old, ignore_errors=True)
-    LOG.info("published %s from %s", target, written)
+    written, target = context.workspace.path("write") / DATASET, context.destination
+    if written.exists():  # else an interrupted run got as far as the rename
+        old = temporary_name(target)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists():
+            target.rename(old)
+        written.rename(target)
+        fsync_directory(target.parent)
+        shutil.rmtree(old, ignore_errors=True)
+        LOG.info("published %s", target)
+    context.workspace.release("write")
 
 
 def check_needs(archive: Archive) -> None:
@@ -287,7 +290,7 @@ def _logged(context: Context) -> Iterator[Path]:
     path = context.workspace.directory / "build.log"
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    handler.addFilter(RedactingFilter())
+    handler.addFilter(Redaction())
     logger = logging.getLogger("galaxyds")
     logger.addHandler(handler)
     if logger.level == logging.NOTSET:
@@ -297,7 +300,7 @@ def _logged(context: Context) -> Iterator[Path]:
     try:
         yield path
     except BaseException as error:
-        LOG.error("stopped: %s: %s", type(error).__name__, error)
+        LOG.log(logging.ERROR, "stopped: %s: %s", type(error).__name__, error)
         raise
     finally:
         logger.removeHandler(handler)

@@ -12,58 +12,49 @@ import numpy as np
 import pyarrow as pa
 
 from galaxyds._version import __version__
+from galaxyds.build.archives import SIMULATED
 from galaxyds.build.context import Context
 from galaxyds.build.cutouts import FAILED, Shards
 from galaxyds.build.pixels import SHARDS
 from galaxyds.build.tables import read_rows
 from galaxyds.build.workspace import read_facts
 from galaxyds.errors import DataIntegrityError
-from galaxyds.publish import write_hub
-from galaxyds.spec import SPLITS
+from galaxyds.publish import write_product
 from galaxyds.store import (
     ArchiveRecord,
-    BandStatistics,
     CutRow,
     Dropped,
-    FileRecord,
     Manifest,
     PublishedRecord,
-    image_map,
     require_space,
-    sha256,
     verify,
-    write_catalog,
-    write_hdf5,
-    write_manifest,
 )
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LOG = logging.getLogger("galaxyds.build")
+DATASET = "dataset"
+"""Folder of the write stage that will be renamed into its published place."""
 
 
 def write_files(context: Context, folder: Path) -> str:
-    """Write ``images.hdf5``, ``catalog.parquet``, ``hub/`` and ``manifest.json``."""
+    """Write the dataset's files into ``folder/dataset``."""
     shards = Shards(context.workspace.path("cutouts") / SHARDS)
     table = _final_table(context, shards)
+    if table.num_rows == 0:
+        raise DataIntegrityError(
+            f"no object of {context.spec.name} has a cutout: see {folder.parent / 'build.log'}"
+        )
     size = int(np.prod(context.spec.image_shape())) * 4 * table.num_rows
-    require_space(folder, int(2.1 * size), what=f"writing {context.spec.name}")
-    spec, config = context.spec, context.config.name
-    attributes: dict[str, str | int | float] = {"version": context.version}
-    write_hdf5(
-        folder / "images.hdf5",
-        spec=spec,
-        config=config,
+    require_space(folder, int(2 * size), what=f"writing {context.spec.name}")
+    write_product(
+        folder / DATASET,
+        spec=context.spec,
+        manifest=_manifest(context, table.num_rows, shards),
         table=table,
         blocks=_with_progress(context, shards),
-        attributes=attributes,
     )
-    write_catalog(folder / "catalog.parquet", table, spec=spec)
-    images = image_map(folder / "images.hdf5")
-    manifest = _manifest(context, table, shards, images)
-    write_hub(folder / "hub", spec=spec, manifest=manifest, table=table, images=images)
-    write_manifest(folder / "manifest.json", _with_files(manifest, folder))
     return f"{table.num_rows:,} objects, {size / 1e9:.2f} GB of pixels"
 
 
@@ -91,65 +82,13 @@ def _final_table(context: Context, shards: Shards) -> pa.Table:
     return rows
 
 
-def band_statistics(images: NDArray[np.float32], block: int = 512) -> list[BandStatistics]:
-    """Mean, standard deviation, NaN and zero fractions of every band.
-
-    Parameters
-    ----------
-    images : ndarray of float32, shape (n, bands, rows, columns)
-        May be a memory map; it is read once, in order.
-    block : int
-        Objects at a time.
-
-    Returns
-    -------
-    list of BandStatistics
-        Sums are accumulated in float64 about the first block's mean, in a fixed order.
-    """
-    bands = images.shape[1]
-    count, zeros = np.zeros(bands), np.zeros(bands)
-    total, squares = np.zeros(bands), np.zeros(bands)
-    shift = _band_means(images[:block])
-    for start in range(0, len(images), block):
-        piece = images[start : start + block].astype(np.float64)
-        piece -= shift[None, :, None, None]
-        good = ~np.isnan(piece)
-        count += good.sum(axis=(0, 2, 3))
-        zeros += (images[start : start + block] == 0).sum(axis=(0, 2, 3))
-        filled = np.where(good, piece, 0)
-        total += filled.sum(axis=(0, 2, 3))
-        squares += (filled**2).sum(axis=(0, 2, 3))
-    pixels = images.size / bands
-    return [
-        BandStatistics(
-            mean=float(shift[b] + total[b] / count[b]) if count[b] else None,
-            std=float(np.sqrt(max(squares[b] / count[b] - (total[b] / count[b]) ** 2, 0)))
-            if count[b]
-            else None,
-            nan_fraction=float(1 - count[b] / pixels),
-            zero_fraction=float(zeros[b] / pixels),
-        )
-        for b in range(bands)
-    ]
-
-
-def _band_means(images: NDArray[np.float32]) -> NDArray[np.float64]:
-    values = images.astype(np.float64)
-    good = ~np.isnan(values)
-    sums = np.where(good, values, 0).sum(axis=(0, 2, 3))
-    means: NDArray[np.float64] = sums / np.maximum(good.sum(axis=(0, 2, 3)), 1)
-    return means
-
-
-def _manifest(
-    context: Context, table: pa.Table, shards: Shards, images: NDArray[np.float32]
-) -> Manifest:
+def _manifest(context: Context, rows: int, shards: Shards) -> Manifest:
+    """Everything that is known before the files are written."""
     spec, archive = context.spec, context.archive
     facts = {
         stage: read_facts(context.workspace.path(stage))
-        for stage in ("query", "cut", "deduplicate", "cutouts")
+        for stage in ("query", "cut", "deduplicate")
     }
-    simulated = archive.name == "simulated"
     return Manifest(
         name=spec.name,
         config=context.config.name,
@@ -161,20 +100,18 @@ def _manifest(
             name=archive.name,
             data_release=spec.data_release,
             endpoints=archive.endpoints(),
-            simulated=simulated,
+            simulated=archive.name == SIMULATED,
         ),
-        rows=table.num_rows,
+        rows=rows,
         shape=spec.image_shape(),
         selection=context.options.selection,
         align=context.options.align,
         queries=tuple(facts["query"]["queries"]),
         cut_flow=tuple(_cut_rows([*facts["query"]["cut_flow"], *facts["cut"]["cut_flow"]])),
         duplicates={facts["deduplicate"]["rule"]: facts["deduplicate"]["removed"]},
-        splits=_split_counts(context, table),
-        bands=dict(zip(spec.band_names(), band_statistics(images), strict=True)),
-        published=_published(context, facts, table.num_rows),
+        published=_published(context, rows),
         dropped=tuple(_dropped(context, shards)),
-        departures=tuple(getattr(archive, "departures", tuple)()),
+        departures=tuple(archive.departures()),
         warnings=tuple(facts["query"]["warnings"]),
     )
 
@@ -192,22 +129,13 @@ def _cut_rows(flow: list[dict[str, Any]]) -> Iterator[CutRow]:
         )
 
 
-def _split_counts(context: Context, table: pa.Table) -> dict[str, dict[str, int]]:
-    counts = {}
-    for division, column in enumerate(context.spec.split.columns()):
-        codes = np.bincount(table.column(column.name).to_numpy(), minlength=len(SPLITS))
-        counts[str(division)] = {s: int(n) for s, n in zip(SPLITS, codes, strict=True)}
-    return counts
-
-
-def _published(context: Context, facts: dict[str, Any], rows: int) -> tuple[PublishedRecord, ...]:
-    """Published counts beside ours; only the first one counts what a build counts."""
+def _published(context: Context, rows: int) -> tuple[PublishedRecord, ...]:
+    """Published counts; ours stands beside the first, which counts what a build counts."""
     if context.objects is not None:
         return ()
-    ours = (rows, rows + facts["deduplicate"]["removed"])
     return tuple(
-        PublishedRecord(what=p.what, count=p.count, source=p.source, ours=count)
-        for p, count in zip(context.config.published, ours, strict=False)
+        PublishedRecord(what=p.what, count=p.count, source=p.source, ours=None if n else rows)
+        for n, p in enumerate(context.config.published)
     )
 
 
@@ -220,23 +148,9 @@ def _dropped(context: Context, shards: Shards) -> Iterator[Dropped]:
         yield Dropped(object_id=int(object_id), reason=reason)
 
 
-def _with_files(manifest: Manifest, folder: Path) -> Manifest:
-    import msgspec
-
-    skipped = ("inputs.json", "done.json", "manifest.json")
-    files = {
-        path.relative_to(folder).as_posix(): FileRecord(
-            bytes=path.stat().st_size, sha256=sha256(path)
-        )
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name not in skipped
-    }
-    return msgspec.structs.replace(manifest, files=files)
-
-
-def verify_and_publish(context: Context, folder: Path) -> str:
+def verify_files(context: Context, folder: Path) -> str:
     """Check every file of the finished dataset against its declaration."""
-    written = context.workspace.path("write")
+    written = context.workspace.path("write") / DATASET
     results = list(verify(written, context.spec))
     bad = [result for result in results if not result.ok]
     for result in results:

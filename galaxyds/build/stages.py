@@ -16,9 +16,9 @@ import numpy as np
 from galaxyds.archives.base import CatalogQuery
 from galaxyds.build.context import Context
 from galaxyds.build.pixels import cut_pixels
-from galaxyds.build.publication import verify_and_publish, write_files
+from galaxyds.build.publication import verify_files, write_files
 from galaxyds.build.tables import read_rows, write_rows
-from galaxyds.build.workspace import read_facts, write_facts
+from galaxyds.build.workspace import write_facts
 from galaxyds.catalog import (
     CutStep,
     apply_cuts,
@@ -108,7 +108,7 @@ def _query_objects(context: Context, folder: Path) -> str:
     if rows.num_rows == 0:
         raise UsageError(
             f"none of the {len(wanted)} objects of {wanted.name} has a row at "
-            f"{context.archive.name}: are these {context.spec.data_release} objects with a spectrum?"
+            f"{context.archive.name}: are they {context.spec.data_release} objects with spectra?"
         )
     write_rows(folder, rows)
     warnings = []
@@ -250,8 +250,8 @@ STAGES: dict[str, Stage] = {
         Stage(name="split", run=split, inputs=_split_inputs),
         Stage(name="cutouts", run=cut_pixels, inputs=_cutout_inputs, keep=True),
         Stage(name="write", run=write_files, inputs=_after("cutouts")),
-        Stage(name="verify", run=verify_and_publish, inputs=_after("write")),
+        Stage(name="verify", run=verify_files, inputs=_after("write")),
     )
 }
 
-__all__ = ["MATCH_RADIUS", "STAGES", "Stage", "read_facts"]
+__all__ = ["MATCH_RADIUS", "STAGES", "Stage"]

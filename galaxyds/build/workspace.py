@@ -162,16 +162,8 @@ class Workspace:
                 if folder.exists():
                     shutil.rmtree(folder)
 
-    def release(self, stage: str, *, into: Path | None = None) -> None:
-        """Give up a stage's files but keep its record: what was published is not kept twice.
-
-        Parameters
-        ----------
-        stage : str
-            A finished stage.
-        into : pathlib.Path, optional
-            Rename the stage's folder to this; without it the files are removed.
-        """
+    def release(self, stage: str) -> None:
+        """Give up a stage's files but keep its record: what was published is not kept twice."""
         folder = self.path(stage)
         kept, trash = self.directory / f"{stage}.released", self.directory / f"{stage}.trash"
         for leftover in (kept, trash):
@@ -182,13 +174,9 @@ class Workspace:
             shutil.copyfile(folder / name, kept / name)
         (kept / _RELEASED).touch()
         fsync_tree(kept)
-        folder.replace(into or trash)
+        folder.replace(trash)
         kept.replace(folder)
-        if into is None:
-            shutil.rmtree(trash)
-            return
-        for name in _RECORDS:
-            (into / name).unlink()
+        shutil.rmtree(trash)
 
     def holds_files(self, stage: str) -> bool:
         """Whether a finished stage still has its files."""

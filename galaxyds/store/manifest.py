@@ -133,6 +133,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         Objects in the build.
     shape : tuple of int
         Of one cutout: bands, rows, columns.
+    align : str
+        Band whose grid the cutouts were resampled to, or ``none``.
     bands : dict of str to BandStatistics
         In the order of the image axis.
     splits : dict of str to dict of str to int
@@ -155,6 +157,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     rows: int
     shape: tuple[int, int, int]
     selection: Selection = Selection()
+    align: str = ""
     queries: tuple[str, ...] = ()
     cut_flow: tuple[CutRow, ...] = ()
     duplicates: dict[str, int] = {}
@@ -174,7 +177,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_full(self) -> bool:
         """Whether this is the real, unlimited dataset."""
-        return self.selection.kind == "full" and not self.archive.simulated
+        return self.nature() == "full"
 
     @property
     def public_version(self) -> str:
@@ -188,6 +191,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
             parts.append(f"limited to {self.selection.limit} objects")
         if self.selection.kind == "objects":
             parts.append("built from an object list, past the cuts")
+        if self.align == "none":
+            parts.append("bands not aligned")
         return ", ".join(parts) or "full"
 
 

@@ -1,0 +1,111 @@
+"""What passes between an archive and the session: a call, an answer, a setback, a policy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import requests
+import urllib3
+
+from galaxyds.archives.redact import server_words
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Policy:
+    """How patient the session is.
+
+    Attributes
+    ----------
+    attempts : int
+        Tries per request; at 20 % faults ten of them leave 1e-7 of the requests undone.
+    backoff, longest_pause : float
+        First pause in seconds, doubled each time, and the longest.
+    longest_retry_after : float
+        Seconds; a longer ``Retry-After`` is cut to this.
+    timeout : (float, float)
+        Seconds to connect, and between two pieces of an answer.
+    """
+
+    attempts: int = 10
+    backoff: float = 0.5
+    longest_pause: float = 60.0
+    longest_retry_after: float = 120.0
+    timeout: tuple[float, float] = (15.0, 120.0)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """A complete answer: status, headers, body, and the URL as it may be shown."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    url: str
+
+    @property
+    def content_type(self) -> str:
+        """Media type without parameters, in lower case."""
+        return self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+
+    def words(self) -> str:
+        """What the server says, as one line."""
+        return server_words(self.body, self.content_type)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """One request.
+
+    Attributes
+    ----------
+    method, url : str
+        What to ask.
+    headers : mapping
+        Beside the session's own.
+    json : object
+        Body, or None.
+    secret : bool
+        Whether it carries credentials: then no redirect is followed.
+    repeatable : bool
+        Whether asking twice does no harm; otherwise only a refusal (429, 503) is retried.
+    """
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    json: Any = None
+    secret: bool = False
+    repeatable: bool = True
+
+
+class Setback(NamedTuple):
+    """An attempt that failed in a way that may pass."""
+
+    reason: str
+    status: int | None = None
+    retry_after: float | None = None
+    refused: bool = False
+
+
+def cause(error: BaseException) -> str:
+    """Name what went wrong below requests, without its text: that holds the whole URL."""
+    seen: BaseException | None = error
+    named = "connection failed"
+    for _ in range(10):
+        if isinstance(seen, urllib3.exceptions.NameResolutionError):
+            return "host name not known"
+        if isinstance(seen, requests.exceptions.Timeout | urllib3.exceptions.TimeoutError):
+            return "no answer in time"
+        if isinstance(seen, requests.exceptions.SSLError | urllib3.exceptions.SSLError):
+            named = "the connection is not secure"
+        if isinstance(seen, OSError) and seen.strerror and seen.errno:
+            return seen.strerror
+        inner = [a for a in getattr(seen, "args", ()) if isinstance(a, BaseException)]
+        reason = getattr(seen, "reason", None)
+        following = [reason] if isinstance(reason, BaseException) else inner
+        seen = following[0] if following else (seen.__cause__ or seen.__context__ if seen else None)
+        if seen is None:
+            break
+    return named

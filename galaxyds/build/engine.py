@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from galaxyds import settings
-from galaxyds.archives.redact import Redaction
+from galaxyds.archives.redact import REDACTION
 from galaxyds.build.archives import SIMULATED, Archive, open_archive
 from galaxyds.build.context import Context, Options, version_of
 from galaxyds.build.objects import ObjectList, read_object_list
@@ -290,7 +290,7 @@ def _logged(context: Context) -> Iterator[Path]:
     path = context.workspace.directory / "build.log"
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    handler.addFilter(Redaction())
+    handler.addFilter(REDACTION)
     logger = logging.getLogger("galaxyds")
     logger.addHandler(handler)
     if logger.level == logging.NOTSET:

@@ -1,0 +1,41 @@
+# make demo    build a small dataset on the simulated sky, verify it, load it, draw it
+# make test    style, types, layers, tests
+# PYTHON=...   interpreter for a new .venv (3.11 or newer)
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+DEMO   := demo
+
+.PHONY: demo test lint clean help
+.DEFAULT_GOAL := help
+
+help:
+	@grep '^# make' Makefile | sed 's/^# //'
+
+$(READY): pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo 'galaxyds needs Python 3.11 or newer: make PYTHON=python3.11'; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  --constraint constraints.txt --editable '.[test]'
+	@touch $(READY)
+
+demo: $(READY)
+	$(BIN)/galaxyds build sdss-qso --archive simulated --limit 200 --root $(DEMO)
+	$(BIN)/galaxyds verify sdss-qso --root $(DEMO)
+	$(BIN)/python docs/examples/first_batch.py $(DEMO)
+	$(BIN)/galaxyds preview sdss-qso --root $(DEMO) --output $(DEMO)/sdss_qso.png
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+clean:
+	rm -rf $(DEMO) .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from galaxyds.build.workspace import Workspace
+from galaxyds.errors import ResumeConflictError, StorageError, UsageError
+
+STAGES = ("query", "cut", "cutouts")
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    made = Workspace(tmp_path / "work", STAGES)
+    made.create()
+    return made
+
+
+def run(workspace: Workspace, stage: str, inputs: dict[str, str], text: str = "x") -> None:
+    with workspace.running(stage, inputs) as folder:
+        (folder / "rows").write_text(text)
+
+
+def test_finished_with_equal_inputs_is_done(workspace):
+    assert not workspace.is_done("query", {"a": "1"})
+    run(workspace, "query", {"a": "1"})
+    assert workspace.is_done("query", {"a": "1"})
+    assert list(workspace.outputs("query")) == ["rows"]
+
+
+def test_other_inputs_are_refused_key_by_key(workspace):
+    run(workspace, "query", {"sql": "SELECT 1", "archive": "SDSS"})
+    with pytest.raises(ResumeConflictError) as caught:
+        workspace.is_done("query", {"sql": "SELECT 2", "archive": "SDSS"})
+    assert caught.value.differences == {"sql": ("SELECT 1", "SELECT 2")}
+    assert "--from query to rerun query, cut, cutouts" in str(caught.value)
+
+
+def test_a_stage_that_fails_is_not_done_and_keeps_what_it_may_resume(workspace):
+    with pytest.raises(ZeroDivisionError), workspace.running("cutouts", {}, keep=True) as folder:
+        (folder / "shard").write_text("1")
+        (folder / ".half.123-abc.tmp").write_text("0")
+        raise ZeroDivisionError
+    assert not workspace.is_done("cutouts", {})
+    with workspace.running("cutouts", {}, keep=True) as folder:
+        assert (folder / "shard").exists()
+        assert not list(folder.glob(".*.tmp"))
+
+
+def test_without_keep_an_interrupted_stage_begins_afresh(workspace):
+    with pytest.raises(ZeroDivisionError), workspace.running("cut", {}) as folder:
+        (folder / "rows").write_text("old")
+        raise ZeroDivisionError
+    with workspace.running("cut", {}) as folder:
+        assert not (folder / "rows").exists()
+
+
+def test_restart_forgets_the_stage_and_those_behind_it(workspace):
+    for stage in STAGES:
+        run(workspace, stage, {})
+    workspace.restart_from("cut")
+    assert workspace.finished() == {"query"}
+    with pytest.raises(UsageError, match="use --from cut"):
+        workspace.restart_from("cutouts")
+    with pytest.raises(UsageError, match="no stage 'nothing'"):
+        workspace.restart_from("nothing")
+
+
+def test_released_stages_stay_done_until_their_files_are_needed(workspace):
+    for stage in STAGES:
+        run(workspace, stage, {})
+    workspace.release("cutouts")
+    assert workspace.is_done("cutouts", {})
+    assert not workspace.holds_files("cutouts")
+    assert not (workspace.path("cutouts") / "rows").exists()
+    workspace.forget_released()
+    assert workspace.finished() == {"query", "cut"}
+
+
+def test_files_are_on_disk_before_their_folder_is_renamed(workspace, monkeypatch):
+    events = []
+    fsync, replace = os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda fd: (events.append(("fsync", os.readlink(f"/proc/self/fd/{fd}"))), fsync(fd))[1])  # fmt: skip
+    monkeypatch.setattr(os, "replace", lambda a, b, **k: (events.append(("rename", str(b))), replace(a, b, **k))[1])  # fmt: skip
+    run(workspace, "query", {})
+    names = [(kind, path.rsplit("/", 1)[-1]) for kind, path in events]
+    renamed = names.index(("rename", "query"))
+    assert ("fsync", "rows") in names[:renamed]
+    assert ("fsync", "done.json") in names[:renamed] or any(
+        kind == "fsync" and "done.json" in name for kind, name in names[:renamed]
+    )
+    assert ("fsync", "work") in names[renamed:]
+
+
+def test_a_folder_that_cannot_be_made_is_a_storage_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="cannot write"):
+        Workspace(tmp_path / "file" / "work", STAGES).create()

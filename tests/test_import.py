@@ -1,0 +1,14 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+
+def test_importing_galaxyds_is_light():
+    code = "import galaxyds, sys, json; print(json.dumps(sorted(sys.modules)))"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(json.loads(out.stdout))
+    assert "galaxyds" in loaded
+    heavy = {"torch", "astropy", "pandas", "numpy", "pyarrow", "duckdb", "requests", "h5py"}
+    assert not loaded & heavy

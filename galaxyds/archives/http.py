@@ -39,6 +39,11 @@ _CHUNK = 1 << 16
 _WORDS_BYTES = 1 << 16
 _COMPRESSED = {"gzip": ".gz", "x-gzip": ".gz", "bzip2": ".bz2", "x-bzip2": ".bz2", "zstd": ".zst"}
 
+def spread() -> float:
+    """Return a random number in [0, 1): what keeps many clients from knocking together."""
+    return random.random()
+
+
 install()
 _Result = TypeVar("_Result")
 
@@ -74,7 +79,7 @@ class Http:
         policy: Policy | None = None,
         rate: RateLimit | None = None,
         clock: Clock | None = None,
-        jitter: Callable[[], float] = random.random,
+        jitter: Callable[[], float] = spread,
     ) -> None:
         self.service = service
         self.policy = policy or Policy()
@@ -285,12 +290,12 @@ class Http:
             if isinstance(reply, Setback):
                 return reply
             if reply.status_code not in _REDIRECTS:
-                break
+                return self._sorted(call, reply, accepted)
             with reply:
                 if hops == _MOST_REDIRECTS:
                     raise self._error("redirects in circles", reply)
                 url = self._redirected(call, url, reply)
-        return self._sorted(call, reply, accepted)
+        raise AssertionError("unreachable")
 
     def _send_once(self, call: Call, url: str) -> requests.Response | Setback:
         self.rate.wait(urlsplit(url).netloc.rpartition("@")[2])

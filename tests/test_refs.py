@@ -25,7 +25,9 @@ def test_addresses_are_read(text, expected):
     assert (ref.name, ref.config, ref.version) == expected
 
 
-@pytest.mark.parametrize("text", ["", "SDSS", "a/b/c", "x:1.0", "../etc", "sdss-qso/", "a b", "x:1.0.0+"])
+@pytest.mark.parametrize(
+    "text", ["", "SDSS", "a/b/c", "x:1.0", "../etc", "sdss-qso/", "a b", "x:1.0.0+"]
+)
 def test_what_is_no_address_is_refused_with_an_example(text):
     with pytest.raises(UsageError, match="sdss-qso/extended"):
         DatasetRef.parse(text)

@@ -23,7 +23,7 @@ def test_a_broken_configuration_file_is_named(monkeypatch, tmp_path):
     file = tmp_path / "config.toml"
     file.write_text("home = ")
     monkeypatch.setenv("GALAXYDS_CONFIG", str(file))
-    with pytest.raises(UsageError, match="config.toml is not valid TOML"):
+    with pytest.raises(UsageError, match=r"config\.toml is not valid TOML"):
         settings.home()
 
 
@@ -34,7 +34,7 @@ def test_a_url_must_be_one(monkeypatch):
 
 
 def test_missing_credentials_say_where_to_register_and_what_to_set():
-    with pytest.raises(CredentialsError, match="register at https://here.*GALAXYDS_SDSS_USER"):
+    with pytest.raises(CredentialsError, match=r"register at https://here.*GALAXYDS_SDSS_USER"):
         settings.credentials("SDSS", register="https://here")
 
 

@@ -50,8 +50,8 @@ def plan(
 
 def _show(plan: Plan) -> None:
     print(f"{plan.address} {plan.version} from {plan.archive}")
-    show_table(("stage", "work", "state"),
-               [(s.name, s.cost, "finished" if s.done else "to do") for s in plan.stages])  # fmt: skip
+    stages = [(s.name, s.cost, "finished" if s.done else "to do") for s in plan.stages]
+    show_table(("stage", "work", "state"), stages)
     print(f"objects    about {plan.rows:,} (published: {plan.published:,})")
     print(f"to fetch   {gigabytes(plan.fetch_bytes)} of frames in {plan.tiles:,} tiles")
     print(f"disk       {gigabytes(plan.disk_bytes)} at the peak in {plan.root}, "

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +23,16 @@ def run(workspace: Workspace, stage: str, inputs: dict[str, str], text: str = "x
         (folder / "rows").write_text(text)
 
 
+def interrupted(workspace: Workspace, stage: str, files: tuple[str, ...]) -> None:
+    """Run a stage that writes files and then fails."""
+    running = workspace.running(stage, {}, keep=True)
+    folder = running.__enter__()
+    for name in files:
+        (folder / name).write_text("old")
+    with pytest.raises(ZeroDivisionError):
+        running.__exit__(ZeroDivisionError, ZeroDivisionError(), None)
+
+
 def test_finished_with_equal_inputs_is_done(workspace):
     assert not workspace.is_done("query", {"a": "1"})
     run(workspace, "query", {"a": "1"})
@@ -38,10 +49,7 @@ def test_other_inputs_are_refused_key_by_key(workspace):
 
 
 def test_a_stage_that_fails_is_not_done_and_keeps_what_it_may_resume(workspace):
-    with pytest.raises(ZeroDivisionError), workspace.running("cutouts", {}, keep=True) as folder:
-        (folder / "shard").write_text("1")
-        (folder / ".half.123-abc.tmp").write_text("0")
-        raise ZeroDivisionError
+    interrupted(workspace, "cutouts", ("shard", ".half.123-abc.tmp"))
     assert not workspace.is_done("cutouts", {})
     with workspace.running("cutouts", {}, keep=True) as folder:
         assert (folder / "shard").exists()
@@ -49,9 +57,7 @@ def test_a_stage_that_fails_is_not_done_and_keeps_what_it_may_resume(workspace):
 
 
 def test_without_keep_an_interrupted_stage_begins_afresh(workspace):
-    with pytest.raises(ZeroDivisionError), workspace.running("cut", {}) as folder:
-        (folder / "rows").write_text("old")
-        raise ZeroDivisionError
+    interrupted(workspace, "cut", ("rows",))
     with workspace.running("cut", {}) as folder:
         assert not (folder / "rows").exists()
 
@@ -81,15 +87,22 @@ def test_released_stages_stay_done_until_their_files_are_needed(workspace):
 def test_files_are_on_disk_before_their_folder_is_renamed(workspace, monkeypatch):
     events = []
     fsync, replace = os.fsync, os.replace
-    monkeypatch.setattr(os, "fsync", lambda fd: (events.append(("fsync", os.readlink(f"/proc/self/fd/{fd}"))), fsync(fd))[1])  # fmt: skip
-    monkeypatch.setattr(os, "replace", lambda a, b, **k: (events.append(("rename", str(b))), replace(a, b, **k))[1])  # fmt: skip
+
+    def noting_fsync(descriptor):
+        events.append(("fsync", str(Path(f"/proc/self/fd/{descriptor}").readlink())))
+        fsync(descriptor)
+
+    def noting_replace(source, target, **options):
+        events.append(("rename", str(target)))
+        replace(source, target, **options)
+
+    monkeypatch.setattr(os, "fsync", noting_fsync)
+    monkeypatch.setattr(os, "replace", noting_replace)
     run(workspace, "query", {})
     names = [(kind, path.rsplit("/", 1)[-1]) for kind, path in events]
     renamed = names.index(("rename", "query"))
     assert ("fsync", "rows") in names[:renamed]
-    assert ("fsync", "done.json") in names[:renamed] or any(
-        kind == "fsync" and "done.json" in name for kind, name in names[:renamed]
-    )
+    assert any(kind == "fsync" and "done.json" in name for kind, name in names[:renamed])
     assert ("fsync", "work") in names[renamed:]
 
 

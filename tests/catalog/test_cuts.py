@@ -89,7 +89,9 @@ def test_derived_columns_equal_numpy_and_carry_null():
 
 def test_an_archive_that_ignores_a_cut_is_caught():
     table = pa.table({"a": [1, 2, 3]})
-    with pytest.raises(DataIntegrityError, match=r"returned 1 rows that fail the cut 'big'.*--no-p"):
+    with pytest.raises(
+        DataIntegrityError, match=r"returned 1 rows that fail the cut 'big'.*--no-p"
+    ):
         check_pushdown(table, [cut("a < 3", "big")], "SkyServer")
     check_pushdown(table, [cut("a < 4", "big")], "SkyServer")
 

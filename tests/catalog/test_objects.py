@@ -77,10 +77,10 @@ def test_boxes_cover_their_circles_also_at_zero_and_the_poles():
     centres = [(0.0001, 0.0), (359.99995, 45.0), (180.0, 89.9999), (12.0, -60.0)]
     for ra, dec in centres:
         angle = np.linspace(0, 2 * np.pi, 60)
-        ring = SkyCoord(ra, dec, unit="deg").directional_offset_by(
-            angle * u.rad, 0.99 * u.arcsec
-        )
+        ring = SkyCoord(ra, dec, unit="deg").directional_offset_by(angle * u.rad, 0.99 * u.arcsec)
         (predicate,) = box_predicates(np.array([ra]), np.array([dec]), radius=1.0)
-        values = ", ".join(f"({a:.9f}, {d:.9f})" for a, d in zip(ring.ra.deg, ring.dec.deg))
+        values = ", ".join(
+            f"({a:.9f}, {d:.9f})" for a, d in zip(ring.ra.deg, ring.dec.deg, strict=True)
+        )
         sql = f"SELECT count(*) FROM (VALUES {values}) t(ra, dec) WHERE {predicate}"
         assert duckdb.sql(sql).fetchone() == (60,)

@@ -1,0 +1,121 @@
+"""What any dataset of galaxyds promises, as tests.
+
+A subclass names the dataset and inherits them::
+
+    class TestQuasars(DatasetContract):
+        name = "sdss-qso"
+        golden = {"images.hdf5": "4f1d..."}
+
+Checked, on a small build from the simulated archive:
+
+* the spec declares everything, and every cut with an effect removes at least one row;
+* the manifest's cut flow is without gaps and ends at the number of rows before duplicates;
+* ``verify`` finds nothing;
+* splits are disjoint by object and by content, and every division holds every object;
+* the object stands at pixel (N-1)/2 within half a pixel;
+* the torch Dataset gives the declared shapes and dtypes, equal to the HDF5 values;
+* the bytes are those of last time (``golden``), so that no change of them goes unnoticed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from galaxyds.specs import get_spec
+from galaxyds.store import image_map, read_columns, sha256, verify
+
+if TYPE_CHECKING:
+    from galaxyds.build import Summary
+    from galaxyds.spec import DatasetSpec
+
+
+class DatasetContract:
+    """Inherit to get the tests; a fixture ``built`` gives the build (a ``Summary``).
+
+    Attributes
+    ----------
+    name : str
+        The dataset.
+    golden : dict of str to str
+        Sha256 of files of the small build, for the platform in ``golden_platform``.
+    """
+
+    name: ClassVar[str]
+    golden: ClassVar[dict[str, str]] = {}
+
+    @property
+    def spec(self) -> DatasetSpec:
+        """The declaration under test."""
+        return get_spec(self.name)
+
+    def test_every_cut_removes_something(self, built: Summary) -> None:
+        """A cut that never bites is not tested by anything else here."""
+        idle = [c.name for c in self.spec.config(built.manifest.config).cuts if not c.has_effect]
+        for row in built.manifest.cut_flow:
+            assert (row.removed == 0) == (row.name in idle), row
+
+    def test_the_cut_flow_has_no_gaps(self, built: Summary) -> None:
+        """Each cut begins where the one before ended."""
+        flow = built.manifest.cut_flow
+        names = [cut.name for cut in self.spec.config(built.manifest.config).cuts]
+        assert [row.name for row in flow] == names
+        for before, after in itertools.pairwise(flow):
+            assert before.rows_after == after.rows_before
+        assert all(row.rows_before - row.removed == row.rows_after for row in flow)
+
+    def test_verify_finds_nothing(self, built: Summary) -> None:
+        """Every file reads back as declared."""
+        results = list(verify(built.path, self.spec))
+        assert results
+        assert [result for result in results if not result.ok] == []
+
+    def test_splits_are_disjoint_by_object_and_by_content(self, built: Summary) -> None:
+        """No object, and no pixel content, stands twice."""
+        columns = read_columns(built.path / "images.hdf5")
+        ids = columns[self.spec.object_id]
+        assert len(np.unique(ids)) == len(ids) == built.manifest.rows
+        images = image_map(built.path / "images.hdf5")
+        contents = {hashlib.sha256(image.tobytes()).digest() for image in images}
+        assert len(contents) == len(ids)
+        for division, counts in built.manifest.splits.items():
+            codes = columns[f"split_{division}"]
+            assert sum(counts.values()) == len(ids)
+            assert np.bincount(codes, minlength=3).tolist() == list(counts.values())
+
+    def test_the_object_stands_in_the_middle(self, built: Summary) -> None:
+        """Flips and rotations keep it there."""
+        columns = read_columns(built.path / "images.hdf5")
+        middle = (self.spec.pixels.size - 1) / 2
+        assert np.abs(columns["cutout_x"] - middle).max() <= 0.5 + 1e-3
+        assert np.abs(columns["cutout_y"] - middle).max() <= 0.5 + 1e-3
+
+    def test_the_torch_dataset_equals_the_file(self, built: Summary) -> None:
+        """Shapes, dtypes, values."""
+        import torch
+
+        from galaxyds.datasets import open_dataset
+
+        root = _root(built.path)
+        address = f"{self.name}/{built.manifest.config}:{built.manifest.version}"
+        dataset = open_dataset(address, "all", root=root)
+        sample = dataset[len(dataset) - 1]
+        assert sample["image"].shape == self.spec.image_shape()
+        assert sample["image"].dtype == torch.float32
+        pixels = image_map(built.path / "images.hdf5")
+        assert np.array_equal(sample["image"].numpy(), pixels[-1], equal_nan=True)
+        parts = [len(open_dataset(address, s, root=root)) for s in ("train", "validation", "test")]
+        assert sum(parts) == len(dataset)
+
+    def test_the_bytes_are_those_of_last_time(self, built: Summary) -> None:
+        """A change here needs a change of the dataset's version."""
+        got = {name: sha256(built.path / name) for name in self.golden}
+        assert got == self.golden
+
+
+def _root(path: Path) -> Path:
+    return path.parents[2]

@@ -231,9 +231,7 @@ def _counts() -> Floats:
     curve = SDSS.band("r").curve
     result = np.empty((middle.size, len(TYPES), z.size))
     for number, kind in enumerate(TYPES):
-        both = _k_correction(
-            np.full(z.shape, number), np.full(z.shape, kind.bulge), z, curve
-        )
+        both = _k_correction(np.full(z.shape, number), np.full(z.shape, kind.bulge), z, curve)
         shift = -2.5 * np.log10(np.sum(10 ** (-0.4 * both), axis=0)) + distance_modulus(z)
         absolute = middle[:, None] - shift[None, :]
         m_star = kind.m_star - kind.brightening * np.minimum(z, 1.5)

@@ -236,7 +236,8 @@ def _shears(sources: Sources, turn: float) -> tuple[Any, Any]:
         angle = sources.angle + turn
         cosine, sine = np.cos(angle), np.sin(angle)
         return np.stack(
-            [radius * cosine, -radius * ratio * sine, radius * sine, radius * ratio * cosine], axis=-1
+            [radius * cosine, -radius * ratio * sine, radius * sine, radius * ratio * cosine],
+            axis=-1,
         )
 
     return (
@@ -282,7 +283,9 @@ def shoot(
         photons = int(number.sum())
         if photons == 0:
             continue
-        offset_x, offset_y = _photon_places(profile, np.repeat(matrix, number, axis=0), rng, exposure)
+        offset_x, offset_y = _photon_places(
+            profile, np.repeat(matrix, number, axis=0), rng, exposure
+        )
         column = np.rint(np.repeat(x, number) + offset_x).astype(np.int64)
         row = np.rint(np.repeat(y, number) + offset_y).astype(np.int64)
         inside = (column >= 0) & (column < columns) & (row >= 0) & (row < rows)

@@ -1,0 +1,118 @@
+"""The simulated sky as an archive: the same SQL, the same frames, nothing downloaded.
+
+Catalogue and frames come from one universe (:mod:`galaxyds.sky`).  Where it departs from nature on
+purpose is listed by :meth:`SimulatedSDSS.departures`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from galaxyds.archives.base import Need, Tile
+from galaxyds.archives.sdss import SDSSCatalog
+from galaxyds.sky import DEFAULT_FOOTPRINT, DEFAULT_SEED, Footprint, Universe, departures
+from galaxyds.sky.server import SkyServer
+
+if TYPE_CHECKING:
+    from galaxyds.pixels.frame import Frame
+
+
+class SimulatedSDSS(SDSSCatalog):
+    """SDSS as it would look at a simulated universe: a catalogue and a frame archive.
+
+    Parameters
+    ----------
+    seed : int
+        Of the universe.
+    footprint : Footprint
+        Runs, camera columns and fields that were observed.
+
+    Notes
+    -----
+    The catalogue is made at the first query, in some seconds; frames need only the sources of their
+    tile.  A copy in another process is built from the seed and the footprint alone.
+    """
+
+    name = "simulated"
+
+    def __init__(self, seed: int = DEFAULT_SEED, footprint: Footprint = DEFAULT_FOOTPRINT) -> None:
+        self.universe = Universe(seed=seed)
+        self.footprint = footprint
+        self.server = SkyServer(self.universe, footprint)
+        super().__init__(self.server.execute, service="simulated SkyServer")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.universe.seed, self.footprint)
+
+    def endpoints(self) -> dict[str, str]:
+        """Name the universe in place of base URLs."""
+        named = f"simulated sky, seed {self.universe.seed}"
+        return {"catalog": named, "frames": named}
+
+    def needs(self) -> tuple[Need, ...]:
+        """GalSim, for the frames."""
+        return (
+            Need(
+                what="galsim",
+                present=find_spec("galsim") is not None,
+                advice="pip install 'galaxyds[sky]'",
+            ),
+        )
+
+    def departures(self) -> tuple[str, ...]:
+        """Where the simulated sky departs from nature on purpose."""
+        return departures()
+
+    def frames(self, tile: Tile, bands: Sequence[str], directory: Path) -> dict[str, Path]:
+        """Render the frames of a tile, uncompressed.
+
+        Parameters
+        ----------
+        tile : tuple of int
+            run, camcol, field.
+        bands : sequence of str
+            Of ``ugriz``.
+        directory : pathlib.Path
+            Created if missing; files already there are rendered again.
+
+        Returns
+        -------
+        dict of str to pathlib.Path
+            By band.
+
+        Raises
+        ------
+        NotInArchiveError
+            If the tile is not in the footprint.
+        MissingExtraError
+            If GalSim is not installed.
+        StorageError
+            If a file cannot be written.
+        """
+        from galaxyds.sky.frames import write_frames
+
+        return write_frames(self.universe, self.footprint, tile, bands=bands, directory=directory)
+
+    def read(self, path: Path, band: str) -> Frame:
+        """Read and check one frame.
+
+        Raises
+        ------
+        DataIntegrityError
+            If the file is not a calibrated frame of that band.
+        """
+        from galaxyds.archives.sdss_frames import read_frame
+
+        return read_frame(path, band)
+
+    def neighbours(self, tile: Tile) -> tuple[Tile, ...]:
+        """Fields before and after a tile in its run and camera column."""
+        return self.footprint.neighbours(tile)
+
+    def tile_bytes(self, bands: Sequence[str]) -> int:
+        """0: nothing is transferred."""
+        del bands
+        return 0

@@ -7,7 +7,7 @@ against Sect. 2.
 
 from __future__ import annotations
 
-from galaxyds.pixels.flags import CUTOUT_FLAGS
+from galaxyds.pixels.flags import FLAGS
 from galaxyds.spec import (
     Band,
     Column,
@@ -188,7 +188,7 @@ SPEC = DatasetSpec(
         protocol="frames", size=64, scale=0.396, reference_band="r",
         tile=("run", "camcol", "field"), row="row_r", column="col_r",
     ),
-    flags=CUTOUT_FLAGS,
+    flags=FLAGS,
     stages=("query", "cut", "deduplicate", "split", "cutouts", "write", "verify"),
     paper="Zhang et al. 2023, ICML 2023 Workshop on Machine Learning for Astrophysics",
     errata=ERRATA,

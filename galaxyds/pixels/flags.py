@@ -1,0 +1,29 @@
+"""Bits of the ``cutout_flags`` column, declared once."""
+
+from __future__ import annotations
+
+from galaxyds.spec import Flag
+
+EDGE = Flag(
+    name="edge",
+    bit=0,
+    description="the cutout leaves the available frames in some band; missing pixels are NaN",
+)
+NEIGHBOUR = Flag(
+    name="neighbour",
+    bit=1,
+    description="some pixels come from a neighbouring field of the same run",
+)
+MISSING_BAND = Flag(
+    name="missing_band",
+    bit=2,
+    description="a band has no frame; all its pixels are NaN",
+)
+
+FLAGS = (EDGE, NEIGHBOUR, MISSING_BAND)
+"""Every flag that :func:`galaxyds.pixels.cut_field` may set."""
+
+
+def mask(*flags: Flag) -> int:
+    """Integer with the bits of ``flags`` set."""
+    return sum(1 << bit for bit in {flag.bit for flag in flags})

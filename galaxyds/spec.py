@@ -250,6 +250,8 @@ class Pixels:
         Columns that name the unit of work (an SDSS field: run, camcol, field).
     row, column : str
         Columns with the object's approximate 0-based pixel row and column in the tile.
+    tile_rows : int
+        Rows of a frame, for protocols that deliver frames.
     """
 
     protocol: str
@@ -259,6 +261,7 @@ class Pixels:
     tile: tuple[str, ...]
     row: str = ""
     column: str = ""
+    tile_rows: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

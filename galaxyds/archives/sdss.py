@@ -135,6 +135,29 @@ class SDSSCatalog:
         self._check_order(table, query.key, None)
         return table.combine_chunks()
 
+    def extent(self, query: CatalogQuery, tile: Sequence[str]) -> tuple[int, int]:
+        """Count the rows of a query, and its tiles.
+
+        Parameters
+        ----------
+        query : CatalogQuery
+            Without a list of ids.
+        tile : sequence of str
+            Columns that together name a tile.
+
+        Returns
+        -------
+        tuple of int
+            Rows, tiles.
+
+        Raises
+        ------
+        ArchiveError
+            If the archive refuses, fails or answers nonsense.
+        """
+        tiles, rows = self._numbers(sql.extent(query, tile), 2)
+        return rows, tiles
+
     def endpoints(self) -> dict[str, str]:
         """No base URL is known here: whoever executes knows it."""
         return {}

@@ -140,6 +140,24 @@ def count_steps(
     )
 
 
+def extent(query: CatalogQuery, names: Sequence[str], *, dialect: Dialect = "tsql") -> str:
+    """Render the SELECT that counts the rows of a query by distinct values of some columns.
+
+    The answer has one row: the number of groups, and the number of rows.
+
+    Raises
+    ------
+    UsageError
+        As :func:`predicate`, or for an unknown column.
+    """
+    grouped = ", ".join(expression(_named(query, name)) for name in names)
+    clause = _clause(list(where(query, dialect=dialect)))
+    return _safe(
+        f"SELECT COUNT(*) AS n0, SUM(n) AS n1 FROM (SELECT COUNT(*) AS n FROM {query.tables}"
+        f"{clause} GROUP BY {grouped}) AS t"
+    )
+
+
 def shown(query: CatalogQuery, *, dialect: Dialect = "tsql") -> str:
     """Render the text for people and manifests: no page, and a list shown by its length.
 

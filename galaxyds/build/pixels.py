@@ -8,6 +8,7 @@ from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,6 +19,12 @@ from galaxyds.build.workspace import write_facts
 from galaxyds.catalog import chains, tiles_of
 from galaxyds.errors import ArchiveError, GalaxydsError, StorageError
 from galaxyds.pixels import needs_neighbours
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from galaxyds.spec import Pixels
 
 SHARDS = "shards"
 
@@ -59,8 +66,7 @@ def plan_units(context: Context, folder: Path) -> list[Unit]:
     tiles = tiles_of(rows, spec.pixels.tile)
     ids = rows.column(spec.object_id).to_numpy()
     ra, dec = rows.column("ra").to_numpy(), rows.column("dec").to_numpy()
-    position = rows.column(spec.pixels.row).to_numpy() if spec.pixels.row else np.zeros(len(ids))
-    low, high = needs_neighbours(position, spec.pixels.size)
+    low, high = _near_ends(rows, spec.pixels)
     previous = {tile for tile, chosen in tiles.items() if low[chosen].any()}
     following = {tile for tile, chosen in tiles.items() if high[chosen].any()}
     return [
@@ -81,6 +87,19 @@ def plan_units(context: Context, folder: Path) -> list[Unit]:
         )
         for chain in chains(list(tiles), previous, following)
     ]
+
+
+def _near_ends(
+    rows: pa.Table, pixels: Pixels
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which objects may need the frames of the previous and of the next tile."""
+    if not pixels.row:
+        nobody = np.zeros(rows.num_rows, dtype=np.bool_)
+        return nobody, nobody
+    position = rows.column(pixels.row).to_numpy().astype(np.float64)
+    near = needs_neighbours(position, pixels.size, rows=pixels.tile_rows)
+    middle = pixels.tile_rows / 2
+    return near & ~(position > middle), near & ~(position < middle)
 
 
 def _run(context: Context, units: list[Unit]) -> Iterator[Outcome]:

@@ -102,7 +102,7 @@ def _query_objects(context: Context, folder: Path) -> str:
         rows = context.archive.rows(request)
         found = np.unique(rows.column(context.spec.object_id).to_numpy())
         missing = [str(i) for i in wanted.ids[~np.isin(wanted.ids, found)]]
-        queries = [context.archive.sql(_request(context, (), (context.spec.object_id, ())))]
+        queries = [context.archive.sql(request)]
     else:
         rows, queries, missing = _query_positions(context)
     if rows.num_rows == 0:

@@ -186,7 +186,7 @@ SPEC = DatasetSpec(
     split=Split(fractions=(0.6, 0.2, 0.2), divisions=5, source="Sect. 2.1"),
     pixels=Pixels(
         protocol="frames", size=64, scale=0.396, reference_band="r",
-        tile=("run", "camcol", "field"), row="row_r", column="col_r",
+        tile=("run", "camcol", "field"), row="row_r", column="col_r", tile_rows=1489,
     ),
     flags=FLAGS,
     stages=("query", "cut", "deduplicate", "split", "cutouts", "write", "verify"),

@@ -96,7 +96,9 @@ def cause(error: BaseException) -> str:
     for _ in range(10):
         if isinstance(seen, urllib3.exceptions.NameResolutionError):
             return "host name not known"
-        if isinstance(seen, requests.exceptions.Timeout | urllib3.exceptions.TimeoutError):
+        refused = isinstance(seen, urllib3.exceptions.NewConnectionError)  # also a "timeout" there
+        timeouts = requests.exceptions.Timeout | urllib3.exceptions.TimeoutError
+        if isinstance(seen, timeouts) and not refused:
             return "no answer in time"
         if isinstance(seen, requests.exceptions.SSLError | urllib3.exceptions.SSLError):
             named = "the connection is not secure"

@@ -81,12 +81,15 @@ class PartFile:
             handle = self.path.open("ab")
         with handle:
             _lock(handle)
-            yield self.path.exists() and os.path.samestat(
-                os.fstat(handle.fileno()), self.path.stat()
-            )
-            with suppress(OSError):
-                if self.size == 0:
-                    self.path.unlink()
+            try:
+                yield self.path.exists() and os.path.samestat(
+                    os.fstat(handle.fileno()), self.path.stat()
+                )
+            finally:
+                with suppress(OSError):
+                    if self.path.exists() and self.size == 0:
+                        self.path.unlink()
+                        self.note.unlink(missing_ok=True)
 
     def resume_headers(self) -> dict[str, str]:
         """Headers that ask for the rest only, on the condition that the file has not changed."""

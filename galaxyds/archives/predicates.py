@@ -185,10 +185,9 @@ class _Renderer:
         except RecursionError:
             raise self.refuse("it is nested too deeply") from None
         except SqlglotError as error:
-            # sqlglot underlines with escape sequences; its list of errors has the bare words.
-            found = getattr(error, "errors", None)
-            reason = found[0].get("description") if found else str(error)
-            raise self.refuse(one_line(str(reason), 80)) from None
+            found = getattr(error, "errors", None) or [{}]
+            place = f" at column {found[0]['col']}" if found[0].get("col") else ""
+            raise self.refuse(f"it cannot be read as SQL{place}") from None
 
     def refuse(self, reason: str) -> UsageError:
         return UsageError(

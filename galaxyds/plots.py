@@ -66,7 +66,7 @@ def color_composite(
     green: NDArray[np.float32],
     blue: NDArray[np.float32],
     *,
-    softening: float = 0.05,
+    softening: float = 0.1,
 ) -> NDArray[np.float64]:
     """Colour picture that keeps hue where it is bright (Lupton et al. 2004, PASP 116, 133).
 
@@ -87,13 +87,15 @@ def color_composite(
     if missing.all():
         return np.full(stack.shape, 0.5)
     stack -= np.nanmedian(stack, axis=(0, 1))
-    intensity = np.clip(stack.mean(axis=-1), 0, None)
-    high = max(float(np.nanquantile(intensity, 0.998)), 1e-30)
-    curve = np.arcsinh(intensity / high / softening) / np.arcsinh(1 / softening)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        colors = stack * np.where(intensity > 0, curve / intensity, 0)[..., None]
-    brightest = np.nanmax(colors, axis=-1, keepdims=True)
-    colors = np.clip(np.where(brightest > 1, colors / brightest, colors), 0, 1)
+    stack[missing] = 0
+    intensity = stack.mean(axis=-1)
+    noise = 1.4826 * float(np.median(np.abs(intensity[~missing]))) or 1e-6
+    # The noise stays dark: white is at least forty times as bright.
+    white = max(float(np.quantile(intensity[~missing], 0.998)), 40 * noise)
+    shown = np.clip(intensity - noise, 1e-12, None)
+    curve = np.arcsinh(shown / (softening * white)) / np.arcsinh(1 / softening)
+    colors = np.clip(stack * (curve / np.maximum(intensity, noise))[..., None], 0, None)
+    colors /= np.maximum(colors.max(axis=-1, keepdims=True), 1)
     colors[missing] = 0.5
     return colors
 
@@ -132,7 +134,7 @@ def contact_sheet(
     figure_class = _figure_class()
     with_color = set(composite) <= set(bands)
     rows = len(bands) + int(with_color)
-    figure = figure_class(figsize=(0.35 + 1.05 * len(images), 0.75 + 1.05 * rows), dpi=110)
+    figure = figure_class(figsize=(0.35 + 1.05 * len(images), 0.5 + 1.05 * rows), dpi=110)
     grid = figure.subplots(rows, len(images), squeeze=False)
     for column, (image, label) in enumerate(zip(images, labels, strict=True)):
         cells = list(grid[:, column])
@@ -148,7 +150,7 @@ def contact_sheet(
         left=0.3 / figure.get_figwidth(),
         right=0.995,
         bottom=0.01,
-        top=1 - 0.62 / figure.get_figheight(),
+        top=1 - 0.45 / figure.get_figheight(),
         wspace=0.04,
         hspace=0.04,
     )

@@ -166,6 +166,10 @@ class SDSSCatalog:
         """Nothing is needed."""
         return ()
 
+    def departures(self) -> tuple[str, ...]:
+        """No departures: this is the sky."""
+        return ()
+
     def _parts(
         self, query: CatalogQuery, render: Callable[..., str]
     ) -> Iterator[tuple[int, ...] | None]:
@@ -301,6 +305,14 @@ class SDSSArchive:
     def rows(self, query: CatalogQuery) -> pa.Table:
         """Return all rows; as :meth:`SDSSCatalog.rows`."""
         return self._catalog.rows(query)
+
+    def extent(self, query: CatalogQuery, tile: Sequence[str]) -> tuple[int, int]:
+        """Count rows and tiles; as :meth:`SDSSCatalog.extent`."""
+        return self._catalog.extent(query, tile)
+
+    def departures(self) -> tuple[str, ...]:
+        """No departures: this is the sky."""
+        return ()
 
     def endpoints(self) -> dict[str, str]:
         """Base URLs in use, by service."""

@@ -113,9 +113,9 @@ def run_unit(unit: Unit) -> Outcome:
     except StorageError:
         raise
     except GalaxydsError as error:
+        # What was fetched stays for the next try, a frame that came in half included.
         return Outcome(name=unit.name, objects=count, error=error)
-    finally:
-        shutil.rmtree(unit.scratch / unit.name, ignore_errors=True)
+    shutil.rmtree(unit.scratch / unit.name, ignore_errors=True)
     return Outcome(name=unit.name, objects=count)
 
 
@@ -142,16 +142,16 @@ class _Frames:
         folder = unit.scratch / unit.name / "-".join(str(part) for part in tile)
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            return self._fetch(tile, folder)
+            frames = self._fetch(tile, folder)
         except NotInArchiveError:
-            return None
+            frames = None
         except DataIntegrityError:
             # What was stored may have been damaged on the way: fetch it afresh, once.
             shutil.rmtree(folder)
             folder.mkdir(parents=True)
-            return self._fetch(tile, folder)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            frames = self._fetch(tile, folder)
+        shutil.rmtree(folder, ignore_errors=True)
+        return frames
 
     def _fetch(self, tile: Tile, folder: Path) -> dict[str, Frame]:
         archive = self._unit.archive

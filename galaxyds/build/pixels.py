@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import shutil
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from galaxyds.spec import Pixels
 
 SHARDS = "shards"
+FRAMES = "frames"
 
 
 def cut_pixels(context: Context, folder: Path) -> str:
@@ -42,6 +44,7 @@ def cut_pixels(context: Context, folder: Path) -> str:
         context.reporter.progress(done, total, "objects")
     failed = [outcome for outcome in outcomes if outcome.error is not None]
     _settle_failures(context, failed, len(units))
+    shutil.rmtree(context.workspace.directory / FRAMES, ignore_errors=True)
     write_facts(folder, {"failed": {o.name: str(o.error) for o in failed}})
     return f"{total - sum(o.objects for o in failed):,} objects in {len(units):,} units"
 
@@ -83,7 +86,7 @@ def plan_units(context: Context, folder: Path) -> list[Unit]:
             align=context.options.align,
             reference=spec.pixels.reference_band,
             directory=folder / SHARDS,
-            scratch=context.workspace.directory / "frames",
+            scratch=context.workspace.directory / FRAMES,
         )
         for chain in chains(list(tiles), previous, following)
     ]

@@ -298,13 +298,13 @@ def scan_fits(content: memoryview, file: Path, *, limit: int) -> tuple[HDU, ...]
     while start < len(content):
         header, start = _header(content, start, file, index=len(hdus))
         size = _data_size(header, file, index=len(hdus), limit=limit)
-        stop = start + size
-        if stop > len(content):
-            got = f"{len(content) - start}"
+        padded = size + -size % FITS_BLOCK
+        if start + padded > len(content):
+            got = f"{max(len(content) - start, 0)}"
             cause = "the file was cut, or its header lies: fetch it again"
-            raise broken(file, f"{size} bytes of data in HDU {len(hdus)}", got, cause)
-        hdus.append(HDU(header=header, data=content[start:stop]))
-        start = stop + -size % FITS_BLOCK
+            raise broken(file, f"{padded} bytes of data in HDU {len(hdus)}", got, cause)
+        hdus.append(HDU(header=header, data=content[start : start + size]))
+        start += padded
     if not hdus:
         raise broken(file, "a FITS file", "an empty file", "the fetch went wrong: fetch it again")
     return tuple(hdus)

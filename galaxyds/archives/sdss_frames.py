@@ -151,7 +151,7 @@ def _pixels(hdu: HDU, path: Path) -> NDArray[np.float32]:
 
 def _wcs(header: Mapping[str, Value], path: Path) -> WCS:
     """Gnomonic world coordinates from the few cards that define them."""
-    from astropy.wcs import WCS
+    from astropy.wcs import WCS, WcsError
 
     types = (header.get("CTYPE1"), header.get("CTYPE2"))
     if types != ("RA---TAN", "DEC--TAN"):
@@ -166,9 +166,10 @@ def _wcs(header: Mapping[str, Value], path: Path) -> WCS:
     else:
         wcs.wcs.cdelt = [_number(header, f"CDELT{i}", path) for i in (1, 2)]
         wcs.wcs.pc = _matrix(header, path, name="PC", unit=1.0)
-    if not abs(_determinant(wcs)) > 0:
-        raise broken(path, "an invertible CD matrix", "a singular one", _AGAIN)
-    wcs.wcs.set()
+    try:
+        wcs.wcs.set()
+    except WcsError as error:
+        raise broken(path, "an invertible coordinate system", str(error), _AGAIN) from error
     return wcs
 
 
@@ -180,11 +181,6 @@ def _matrix(
         [_number(header, f"{name}{i}_{j}", path, default=unit * (i == j)) for j in (1, 2)]
         for i in (1, 2)
     ]
-
-
-def _determinant(wcs: WCS) -> float:
-    (a, b), (c, d) = wcs.pixel_scale_matrix
-    return float(a * d - b * c)
 
 
 def _number(

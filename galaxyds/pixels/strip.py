@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -150,7 +151,7 @@ class Strip:
         block = np.empty((len(top), height, width), dtype=np.float32)
         missing = np.zeros(len(top), dtype=np.bool_)
         borrowed = np.zeros(len(top), dtype=np.bool_)
-        pieces = [] if whole.all() else self._pieces()
+        pieces = [] if whole.all() else self.pieces
         for k, (a, b) in enumerate(zip(top.tolist(), left.tolist(), strict=True)):
             if whole[k]:
                 block[k] = pixels[a : a + height, b : b + width]
@@ -158,8 +159,9 @@ class Strip:
                 missing[k], borrowed[k] = _assemble(block[k], a, b, pieces=pieces)
         return Block(block, missing, borrowed)
 
-    def _pieces(self) -> list[tuple[int, NDArray[np.float32]]]:
-        """The frame and its continuations, each with the row on which it begins."""
+    @cached_property
+    def pieces(self) -> list[tuple[int, NDArray[np.float32]]]:
+        """The frame and those neighbours that join it, each with its first row."""
         pieces = [(0, self.frame.pixels)]
         for other in self.neighbours:
             offset = row_offset(self.frame, other)

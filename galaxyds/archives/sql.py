@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sqlglot import exp, parse
+
 from galaxyds.archives.base import CatalogQuery
 from galaxyds.archives.predicates import Dialect, conjunct, expression, is_plain
 from galaxyds.errors import UsageError, one_line
@@ -77,13 +79,8 @@ def select(
     UsageError
         As :func:`predicate`.
     """
-    fields = ", ".join(
-        expression(column)
-        if is_plain(column.archive) == name
-        else f"{expression(column)} AS {name}"
-        for column, name in zip(query.columns, output_names(query), strict=True)
-    )
     conditions = list(where(query, dialect=dialect))
+    fields = _fields(query, dialect)
     if ids is not None:
         conditions.append(_membership(query, ids))
     if after is not None:
@@ -172,6 +169,33 @@ def shown(query: CatalogQuery, *, dialect: Dialect = "tsql") -> str:
     marker = f"{expression(_named(query, column))} IN (0)"
     shorter = f"{expression(_named(query, column))} IN ({len(ids)} ids)"
     return select(query, dialect=dialect, ids=(0,)).replace(marker, shorter)
+
+
+def _fields(query: CatalogQuery, dialect: Dialect) -> str:
+    """Render the columns; 32-bit ones that a predicate tests come with all their digits.
+
+    SkyServer prints a ``real`` with seven digits, too few to tell 4.9999995 from 5: without the
+    cast a row that passed ``z < 5`` there would fail it here.
+    """
+    tested = _names_used(query.predicates) if dialect == "tsql" else frozenset()
+    fields = []
+    for column, name in zip(query.columns, output_names(query), strict=True):
+        if column.dtype == "float32" and column.name.lower() in tested:
+            fields.append(f"CAST({column.archive} AS float) AS {name}")
+        elif is_plain(column.archive) == name:
+            fields.append(column.archive)
+        else:
+            fields.append(f"{expression(column)} AS {name}")
+    return ", ".join(fields)
+
+
+def _names_used(texts: Sequence[str]) -> frozenset[str]:
+    """Return the column names, in lower case, that readable predicates mention."""
+    found: set[str] = set()
+    for text in texts:
+        for tree in parse(text, dialect="duckdb"):
+            found |= {c.name.lower() for c in tree.find_all(exp.Column)} if tree else set()
+    return frozenset(found)
 
 
 def _clause(conditions: Sequence[str]) -> str:

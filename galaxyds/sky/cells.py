@@ -51,13 +51,17 @@ class Cells:
     def area(self) -> Floats:
         """Solid angle of each cell in square degrees."""
         low, high = self.sin_dec()
-        return np.degrees(high - low) * 360.0 / cells_in_row(self.row)
+        area: Floats = np.degrees(high - low) * 360.0 / cells_in_row(self.row)
+        return area
 
 
 def cells_in_row(row: NDArray[np.int64]) -> NDArray[np.int64]:
     """Count the cells of a declination band, so that each is about square."""
     middle = np.radians((row + 0.5) * CELL - 90.0)
-    return np.maximum(1, np.rint(360.0 * np.cos(middle) / CELL)).astype(np.int64)
+    number: NDArray[np.int64] = np.maximum(1, np.rint(360.0 * np.cos(middle) / CELL)).astype(
+        np.int64
+    )
+    return number
 
 
 def cover(region: Region) -> Cells:

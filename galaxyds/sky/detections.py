@@ -1,8 +1,8 @@
-"""What SDSS photometry sees: one row per source and field, the arithmetic behind ``PhotoObjAll``."""
+"""What SDSS photometry sees: one row per source and field, and the arithmetic behind it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from galaxyds.sky.footprint import (
     seeing,
 )
 from galaxyds.sky.hashing import Floats, Keys, keyed
+from galaxyds.sky.rows import join_rows, take_rows
 from galaxyds.sky.surveys import SDSS
 from galaxyds.sky.universe import Sources, Universe
 
@@ -100,22 +101,9 @@ def detect(universe: Universe, footprint: Footprint) -> Detections:
     Detections
         Ordered by run, camera column, field, then right ascension.
     """
-    parts = [
-        _column(universe, footprint, run, c) for run in footprint.runs for c in footprint.camcols
-    ]
-    merged = {}
-    for item in fields(Detections):
-        values = [getattr(part, item.name) for part in parts]
-        if item.name == "sources":
-            merged[item.name] = Sources(
-                **{
-                    f.name: np.concatenate([getattr(v, f.name) for v in values])
-                    for f in fields(Sources)
-                }
-            )
-        else:
-            merged[item.name] = np.concatenate(values)
-    return Detections(**merged)
+    return join_rows(
+        [_column(universe, footprint, run, c) for run in footprint.runs for c in footprint.camcols]
+    )
 
 
 def _column(universe: Universe, footprint: Footprint, run: Run, camcol: int) -> Detections:
@@ -191,18 +179,9 @@ def _measure(footprint: Footprint, run: Run, sources: Sources, places: _Places) 
         model_flux=flux,
         model_error=_error(flux, 4 * np.pi * (width**2 + spread), places.camcol),
     )
-    chosen = np.flatnonzero(seen)
-    kept = {
-        f.name: (
-            everything.sources.take(chosen)
-            if f.name == "sources"
-            else getattr(everything, f.name)[chosen]
-        )
-        for f in fields(Detections)
-    }
-    first = np.searchsorted(kept["field"], kept["field"], side="left")
-    kept["number"] = np.arange(chosen.size) - first + 1
-    return Detections(**kept)
+    kept = take_rows(everything, seen)
+    first = np.searchsorted(kept.field, kept.field, side="left")
+    return replace(kept, number=np.arange(len(kept)) - first + 1)
 
 
 def _error(flux: Floats, area: Floats, camcol: Integers) -> Floats:

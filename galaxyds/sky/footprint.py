@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from galaxyds.archives.base import Tile
 from galaxyds.errors import NotInArchiveError
@@ -68,7 +69,7 @@ class TileWCS:
     cd: tuple[float, float, float, float]
 
     def to_pixel(self, ra: Floats, dec: Floats) -> tuple[Floats, Floats]:
-        """Find 0-based pixel positions (x, y) of sky positions (Calabretta & Greisen 2002, 5.1.3)."""
+        """Find 0-based pixels (x, y) of sky positions (Calabretta & Greisen 2002, 5.1.3)."""
         da, d, d0 = np.radians(ra - self.ra), np.radians(dec), np.radians(self.dec)
         depth = np.sin(d0) * np.sin(d) + np.cos(d0) * np.cos(d) * np.cos(da)
         xi = np.degrees(np.cos(d) * np.sin(da) / depth)
@@ -171,7 +172,7 @@ def _band_shift(run: int, camcol: int, band: str) -> tuple[float, float]:
     )
 
 
-def seeing(tiles: Floats) -> Floats:
+def seeing(tiles: NDArray[np.int64]) -> Floats:
     """Factor on the typical PSF width of tiles.
 
     Parameters
@@ -184,7 +185,6 @@ def seeing(tiles: Floats) -> Floats:
     ndarray of float64, (n,)
         Log-normal with a scatter of 7 %, half of it shared by the fields of a camera column.
     """
-    tiles = np.asarray(tiles, np.int64)
     shared = normal(keyed(tiles[:, 0], tiles[:, 1]), "seeing of a column")
     own = normal(keyed(tiles[:, 0], tiles[:, 1], tiles[:, 2]), "seeing of a field")
     factor: Floats = np.exp(0.05 * shared.clip(-2, 2) + 0.05 * own.clip(-2, 2))

@@ -45,7 +45,7 @@ def file_name(tile: Tile, band: str) -> str:
 
 
 def truncate(values: Image) -> Image:
-    """Round float32 to 10 binary digits behind the leading one, as FLOATCOMPRESS does in real frames.
+    """Round float32 to 10 binary digits behind the leading one, as FLOATCOMPRESS does.
 
     Parameters
     ----------

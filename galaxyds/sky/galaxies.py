@@ -1,7 +1,7 @@
 """Galaxies: five types of bulge and disk, Schechter luminosities, sizes that evolve.
 
-A galaxy is a de Vaucouleurs bulge with the light of old stars and an exponential disk with the light
-of its type, so its image differs from band to band.  Spectra are piecewise linear in the logarithms
+A galaxy is a de Vaucouleurs bulge with the light of old stars and an exponential disk with that of
+its type, so its image differs from band to band.  Spectra are piecewise linear in the logarithms
 of wavelength and flux, with the 4000 angstrom break of old stars or the Balmer break and emission
 lines of young ones; the five span the rest-frame colours of Fukugita, Shimasaku & Ichikawa 1995
 (PASP 107, 945, table 3).
@@ -102,11 +102,11 @@ TYPES = (
         bulge=0.90,
         m_star=-21.3,
         alpha=-0.4,
-        phi=1.5e-3,
-        brightening=1.0,
-        density_slope=-0.6,
-        radius=4.2,
-        radius_slope=-0.22,
+        phi=0.003,
+        brightening=0.7,
+        density_slope=-0.8,
+        radius=6.5,
+        radius_slope=-0.18,
         size_evolution=-1.2,
     ),
     GalaxyType(
@@ -115,12 +115,12 @@ TYPES = (
         line_width=2.0,
         bulge=0.50,
         m_star=-21.0,
-        alpha=-0.6,
-        phi=1.4e-3,
-        brightening=1.0,
-        density_slope=-0.4,
-        radius=5.0,
-        radius_slope=-0.17,
+        alpha=-0.5,
+        phi=0.0028,
+        brightening=0.7,
+        density_slope=-0.6,
+        radius=7.6,
+        radius_slope=-0.14,
         size_evolution=-1.0,
     ),
     GalaxyType(
@@ -129,12 +129,12 @@ TYPES = (
         line_width=8.0,
         bulge=0.22,
         m_star=-21.1,
-        alpha=-1.0,
-        phi=2.0e-3,
-        brightening=1.1,
-        density_slope=0.0,
-        radius=6.0,
-        radius_slope=-0.13,
+        alpha=-0.9,
+        phi=0.0037,
+        brightening=0.7,
+        density_slope=-0.2,
+        radius=9.2,
+        radius_slope=-0.1,
         size_evolution=-0.75,
     ),
     GalaxyType(
@@ -143,12 +143,12 @@ TYPES = (
         line_width=20.0,
         bulge=0.07,
         m_star=-20.6,
-        alpha=-1.25,
-        phi=2.0e-3,
-        brightening=1.2,
-        density_slope=0.3,
-        radius=5.6,
-        radius_slope=-0.11,
+        alpha=-1.1,
+        phi=0.0027,
+        brightening=0.8,
+        density_slope=0.0,
+        radius=8.6,
+        radius_slope=-0.09,
         size_evolution=-0.75,
     ),
     GalaxyType(
@@ -157,12 +157,12 @@ TYPES = (
         line_width=50.0,
         bulge=0.02,
         m_star=-20.2,
-        alpha=-1.4,
-        phi=0.8e-3,
-        brightening=1.3,
-        density_slope=1.0,
-        radius=4.0,
-        radius_slope=-0.12,
+        alpha=-1.2,
+        phi=0.0009,
+        brightening=1.0,
+        density_slope=0.5,
+        radius=6.2,
+        radius_slope=-0.1,
         size_evolution=-0.75,
     ),
 )
@@ -239,7 +239,8 @@ def _counts() -> Floats:
         bright = schechter(absolute, m_star[None, :], kind.alpha)
         # Nothing fainter than -14: the steep slopes hold only where they were measured.
         result[:, number] = np.where(absolute < -14, bright, 0.0) * (density * volume)
-    return result * (edges[1] - edges[0])
+    counts: Floats = result * (edges[1] - edges[0])
+    return counts
 
 
 def _bins(bright: float, faint: float) -> slice:

@@ -103,9 +103,9 @@ def choose(weights: Floats, draws: Floats) -> NDArray[np.intp]:
         Indices into ``weights``, in the shape of ``draws``.
     """
     cumulative = np.cumsum(weights)
-    return np.searchsorted(cumulative, draws * cumulative[-1], side="right").clip(
-        0, len(weights) - 1
-    )
+    found = np.searchsorted(cumulative, draws * cumulative[-1], side="right")
+    indices: NDArray[np.intp] = np.minimum(found, len(weights) - 1)
+    return indices
 
 
 def poisson(means: Floats, draws: Floats) -> NDArray[np.int64]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from galaxyds.sky.detections import Detections, asinh_error, asinh_magnitude
 from galaxyds.sky.footprint import COLUMNS, ROWS
 from galaxyds.sky.hashing import Floats, normal, uniform
+from galaxyds.sky.rows import take_rows
 from galaxyds.sky.surveys import SDSS
 
 SENTINEL = -9999.0
@@ -172,6 +173,25 @@ def columns(detections: Detections) -> Columns:
     return table
 
 
+def table(detections: Detections) -> pa.Table:
+    """Make ``PhotoObjAll``, a block of rows at a time to bound the memory.
+
+    Parameters
+    ----------
+    detections : Detections
+
+    Returns
+    -------
+    pyarrow.Table
+        One chunk, columns as :func:`columns`, types as :func:`to_arrow`.
+    """
+    rows = np.arange(len(detections))
+    starts = range(0, max(rows.size, 1), _BLOCK)
+    blocks = [to_arrow(columns(take_rows(detections, rows[s : s + _BLOCK]))) for s in starts]
+    return pa.concat_tables(blocks).combine_chunks()
+
+
+_BLOCK = 1 << 16
 _DIGITS = {"ra": 9, "dec": 9, "colc_r": 4, "rowc_r": 4, "zErr": 8}
 _LONGS = ("objID", "bestObjID", "flags")
 
@@ -179,8 +199,8 @@ _LONGS = ("objID", "bestObjID", "flags")
 def to_arrow(table: Columns) -> pa.Table:
     """Give columns the archive's types: real, float, int, bigint.
 
-    Floats are rounded first (1e-9 degrees, 1e-4 pixels, 1e-8 in zErr, 1e-5 otherwise), far above the last-bit
-    differences of mathematical libraries, so that a table is the same on every machine.
+    Floats are rounded first (1e-9 degrees, 1e-4 pixels, 1e-8 in zErr, 1e-5 otherwise), far above
+    the last-bit differences of mathematical libraries, so that a table is the same everywhere.
     """
     arrays = {}
     for name, values in table.items():

@@ -2,7 +2,7 @@
 
 Lines are those of the composite of Vanden Berk et al. 2001 (AJ 122, 549, table 2): observed rest
 wavelength, rest equivalent width and Gaussian width.  The iron blends and the Balmer continuum,
-which that table does not resolve, are broad Gaussians of our own, tuned on the colour tracks of real
+which that table does not resolve, are broad Gaussians of our own, tuned on the colours of real
 quasars (benchmarks/sky_vs_sdss.py).
 """
 
@@ -17,7 +17,7 @@ from galaxyds.sky.hashing import Floats, Keys, choose, normal, uniform
 from galaxyds.sky.seds import ab_magnitude, forest
 from galaxyds.sky.surveys import SDSS, FilterCurve, Survey
 
-DENSITY = 2450.0
+DENSITY = 3250.0
 """Quasars per square degree, about 50 times the spectroscopic quasars of nature."""
 
 # wavelength (angstrom), equivalent width (angstrom), sigma (angstrom)
@@ -44,13 +44,14 @@ LINES = (
 )
 # centre (angstrom), strength relative to the continuum, sigma (angstrom)
 BLENDS = (
-    (1610.0, 0.05, 60.0),
-    (2080.0, 0.08, 60.0),
-    (2480.0, 0.24, 140.0),
-    (2950.0, 0.10, 110.0),
-    (3300.0, 0.20, 240.0),
-    (4570.0, 0.12, 70.0),
-    (5250.0, 0.12, 110.0),
+    (1637.0, 0.20, 135.0),
+    (2000.0, 0.14, 61.0),
+    (2436.0, 0.30, 65.0),
+    (2870.0, 0.30, 220.0),
+    (3380.0, 0.12, 120.0),
+    (3625.0, 0.14, 225.0),
+    (4490.0, 0.22, 78.0),
+    (5250.0, 0.10, 110.0),
 )
 BREAK = 4661.0
 """Where the power law of the composite changes, angstrom (Vanden Berk et al. 2001, section 4.1)."""
@@ -60,13 +61,13 @@ SLOPE, SLOPE_RED = -0.44, -2.45
 _SLOPES = np.linspace(-1.9, 1.0, 9)
 _REDSHIFTS = np.linspace(0.0, 7.0, 701)
 
-# Redshift histogram in bins of 0.2 from 0, and i magnitude in bins of 0.5 from 15.5: shaped like the
-# spectroscopic quasars of SDSS DR17.
+# Redshift histogram in bins of 0.2 from 0, and i magnitude in bins of 0.5 from 15.5: shaped like
+# those of the spectroscopic quasars of SDSS DR17.
 _Z_WEIGHTS = (
     *(47, 72, 140, 200, 280, 340, 385, 385, 352, 310, 295, 295, 235, 165, 106, 68, 42, 22, 15),
     *(11, 8, 6, 5, 5, 5, 4, 3, 2, 2, 1, 1),
 )
-_I_WEIGHTS = (2, 4, 8, 16, 28, 66, 110, 240, 330, 520, 680, 780, 800, 560, 150)
+_I_WEIGHTS = (2, 4, 8, 16, 30, 72, 125, 270, 370, 560, 700, 770, 740, 440, 90)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,14 +95,15 @@ def continuum(rest: Floats, slope: Floats) -> Floats:
     Returns
     -------
     ndarray of float64
-        f_l goes as l^-(slope + 2), and with the exponent -2.45 + (slope + 0.44) / 2 beyond the break.
+        f_l goes as l^-(slope + 2); beyond the break the slope is -2.45 + (slope + 0.44) / 2.
     """
     red = SLOPE_RED + 0.5 * (slope - SLOPE)
     blue_part = (rest / 2500.0) ** (-slope - 2.0)
     at_break = (BREAK / 2500.0) ** (-slope - 2.0)
     result: Floats = np.where(rest < BREAK, blue_part, at_break * (rest / BREAK) ** (-red - 2.0))
-    # Blueward of Lyman alpha the far-ultraviolet continuum is softer (Telfer et al. 2002).
-    return result * np.where(rest < 1200.0, (rest / 1200.0) ** 0.8, 1.0)
+    # The far-ultraviolet continuum is softer (Telfer et al. 2002); knee and exponent are tuned.
+    softer: Floats = result * np.where(rest < 1308.0, (rest / 1308.0) ** 0.44, 1.0)
+    return softer
 
 
 def emission(rest: Floats) -> Floats:
@@ -192,11 +194,14 @@ def draw(key: Keys) -> Quasars:
         of its depth; one in seven is visibly reddened by its own dust.
     """
     z_bin = choose(np.array(_Z_WEIGHTS, float), uniform(key, "redshift bin"))
+    redshift = 0.2 * (z_bin + uniform(key, "redshift")) + 0.03
+    # Quasars beyond redshift 3 were found to a brighter limit, where colours still select them.
+    brighter = 0.35 * np.clip(redshift - 2.8, 0.0, 1.0)
     i_bin = choose(np.array(_I_WEIGHTS, float), uniform(key, "magnitude bin"))
     dusty = uniform(key, "dusty") < 0.14
     return Quasars(
-        redshift=0.2 * (z_bin + uniform(key, "redshift")) + 0.03,
-        magnitude=15.5 + 0.5 * (i_bin + uniform(key, "magnitude")),
+        redshift=redshift,
+        magnitude=15.5 + 0.5 * (i_bin + uniform(key, "magnitude")) - brighter,
         slope=np.clip(SLOPE + 0.28 * normal(key, "slope"), -1.8, 0.9),
         lines=np.exp(0.30 * normal(key, "lines")),
         absorption=0.20 * normal(key, "absorption").clip(-2.5, 2.5),

@@ -1,9 +1,9 @@
 """Sources to pixels, with GalSim; knows surveys, and no file format.
 
 Three ways, chosen by cost.  Point sources add a tabulated PSF (drawn by GalSim at eight times the
-pixel's resolution, mixed bilinearly between its phases).  Faint galaxies are shot as photons, all of
-a frame at once: unit bulges and disks from GalSim, sheared, scaled and moved per photon, plus a kick
-from the PSF.  Bright galaxies are convolved and drawn one by one.
+pixel's resolution, mixed bilinearly between its phases).  Faint galaxies are shot as photons, all
+of a frame at once: unit bulges and disks from GalSim, sheared, scaled and moved per photon, plus a
+kick from the PSF.  Bright galaxies are convolved and drawn one by one.
 """
 
 from __future__ import annotations
@@ -75,8 +75,8 @@ class Exposure:
 
 def noise_generator(*parts: int | str) -> np.random.Generator:
     """Generator for pixel noise, seeded by a hash of integers and words."""
-    words = [int(label_word(part)) if isinstance(part, str) else part for part in parts]
-    key = keyed(*[np.uint64(word) for word in words])
+    words = [label_word(part) if isinstance(part, str) else np.uint64(part) for part in parts]
+    key = keyed(*[np.asarray(word) for word in words])
     return np.random.Generator(np.random.PCG64(int(key[()])))
 
 
@@ -113,13 +113,16 @@ def expose(sources: Sources, x: Floats, y: Floats, exposure: Exposure) -> Image:
     add_points(smooth, psf, (x, y, electrons), seen & ~extended)
     shot = seen & extended & (electrons < _SHOOT_BELOW)
     for index in np.flatnonzero(seen & extended & ~shot):
-        add_galaxy(smooth, sources, int(index), (x[index], y[index]), exposure)
+        add_galaxy(smooth, sources, int(index), place=(x[index], y[index]), exposure=exposure)
     gain = np.float32(exposure.band.gain)
     smooth /= gain
     image = random.standard_normal(exposure.shape, dtype=np.float32)
     image *= np.sqrt((smooth + exposure.sky) / gain + np.float32(exposure.band.dark_variance))
     image += smooth
-    image += shoot(sources, np.flatnonzero(shot), (x, y, electrons), exposure, random) / gain
+    image += (
+        shoot(sources, np.flatnonzero(shot), (x, y, electrons), exposure=exposure, random=random)
+        / gain
+    )
     image *= exposure.calibration
     return image
 
@@ -179,17 +182,15 @@ class PointSpread:
         return mixed
 
     def wings(self, half: int, dx: float, dy: float) -> Image:
-        """Like :meth:`at` with a half width of ``half``: the sampled profile outside of the core."""
+        """Like :meth:`at`, out to a half width of ``half``, sampled outside of the core."""
         steps = np.arange(-half, half + 1, dtype=np.float32)
         squared = (steps[None, :] - np.float32(dx)) ** 2 + (steps[:, None] - np.float32(dy)) ** 2
         peak = (self.beta - 1) / (np.pi * self.radius**2)
-        image = np.float32(peak) * (1 + squared / np.float32(self.radius**2)) ** np.float32(
-            -self.beta
-        )
+        profile = (1 + squared / np.float32(self.radius**2)) ** np.float32(-self.beta)
+        image: Image = (np.float32(peak) * profile).astype(np.float32)
         core = slice(half - _CORE, half + _CORE + 1)
         image[core, core] = self.at(dx, dy)
-        result: Image = image
-        return result
+        return image
 
 
 def add_points(
@@ -221,7 +222,7 @@ def add_points(
 
 
 def paste(image: Image, piece: Image, column: int, row: int) -> None:
-    """Add a piece to an image in place, its first pixel at (row, column); outside parts fall off."""
+    """Add a piece to an image in place, its first pixel at (row, column); the rest falls off."""
     left, low = max(column, 0), max(row, 0)
     right = min(column + piece.shape[1], image.shape[1])
     high = min(row + piece.shape[0], image.shape[0])
@@ -250,6 +251,7 @@ def shoot(
     sources: Sources,
     chosen: NDArray[np.intp],
     catalogue: tuple[Floats, Floats, Floats],
+    *,
     exposure: Exposure,
     random: np.random.Generator,
 ) -> Image:
@@ -315,7 +317,12 @@ def _photon_places(
 
 
 def add_galaxy(
-    image: Image, sources: Sources, index: int, place: tuple[float, float], exposure: Exposure
+    image: Image,
+    sources: Sources,
+    index: int,
+    *,
+    place: tuple[float, float],
+    exposure: Exposure,
 ) -> None:
     """Draw one bright galaxy, convolved with PSF and pixel, into an image of electrons.
 

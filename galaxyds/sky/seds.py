@@ -24,6 +24,8 @@ _MADAU_LINES = (
     (949.743, 0.00093),
 )
 _LYMAN_LIMIT = 911.75
+LYMAN_LIMIT_SYSTEMS = 2.2
+"""Factor on the Lyman continuum depth, tuned on u-g of real quasars beyond redshift 3."""
 
 
 def ab_magnitude(wavelength: Floats, flux: Floats, curve: FilterCurve) -> Floats:
@@ -94,8 +96,32 @@ def volume_per_redshift(redshift: Floats) -> Floats:
     return volume
 
 
+def lyman_alpha_depth(redshift: Floats) -> Floats:
+    """Mean optical depth of the Lyman alpha forest.
+
+    Parameters
+    ----------
+    redshift : ndarray of float64
+        Of the absorbing gas.
+
+    Returns
+    -------
+    ndarray of float64
+        0.751 ((1 + z) / 4.5)^2.90 - 0.132 above z = 2.15 (Becker et al. 2013, MNRAS 430, 2067,
+        equation 5), continued below with the exponent 3.46 of Madau 1995.
+    """
+    high = 0.751 * ((1 + redshift) / 4.5) ** 2.90 - 0.132
+    joint = 0.751 * (3.15 / 4.5) ** 2.90 - 0.132
+    depth: Floats = np.where(redshift > 2.15, high, joint * ((1 + redshift) / 3.15) ** 3.46)
+    return depth
+
+
 def forest(observed: Floats, redshift: Floats) -> Floats:
-    """Mean transmission of the intergalactic medium (Madau 1995, equations 12, 15 and 16).
+    """Mean transmission of the intergalactic medium.
+
+    Lyman alpha to delta as :func:`lyman_alpha_depth`, in the ratios of Madau 1995 (ApJ 441, 18);
+    the Lyman continuum by the approximation in footnote 3 of that paper, times
+    :data:`LYMAN_LIMIT_SYSTEMS`.
 
     Parameters
     ----------
@@ -112,8 +138,9 @@ def forest(observed: Floats, redshift: Floats) -> Floats:
     ends = (1 + redshift)[:, None]
     depth = np.zeros((redshift.size, observed.size))
     for line, strength in _MADAU_LINES:
-        ratio = observed[None, :] / line
-        depth += np.where(ratio < ends, strength * ratio**3.46, 0.0)
+        ratio = observed / line
+        own = strength / _MADAU_LINES[0][1] * lyman_alpha_depth(np.maximum(ratio - 1, 0.0))
+        depth += np.where(ratio[None, :] < ends, own[None, :], 0.0)
     xc = observed[None, :] / _LYMAN_LIMIT
     continuum = (
         0.25 * xc**3 * (ends**0.46 - xc**0.46)
@@ -122,5 +149,7 @@ def forest(observed: Floats, redshift: Floats) -> Floats:
         - 0.023 * (ends**1.68 - xc**1.68)
     )
     # Below the observed Lyman limit of z = 0 nothing is left to absorb in the approximation.
-    depth += np.where((xc < ends) & (xc >= 1), np.maximum(continuum, 0.0), 0.0)
+    depth += np.where(
+        (xc < ends) & (xc >= 1), LYMAN_LIMIT_SYSTEMS * np.maximum(continuum, 0.0), 0.0
+    )
     return np.exp(-np.minimum(depth, 60.0))

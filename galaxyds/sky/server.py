@@ -39,12 +39,9 @@ def tables(universe: Universe, footprint: Footprint) -> dict[str, pa.Table]:
         ``PhotoObjAll`` and ``SpecObjAll``, with the archive's column names.
     """
     detections = detect(universe, footprint)
-    photo = photometry.columns(detections)
-    spec = spectroscopy.columns(detections, photo["objID"])
-    return {
-        "PhotoObjAll": photometry.to_arrow(photo),
-        "SpecObjAll": photometry.to_arrow(spec),
-    }
+    photo = photometry.table(detections)
+    spec = spectroscopy.columns(detections, photo.column("objID").to_numpy())
+    return {"PhotoObjAll": photo, "SpecObjAll": photometry.to_arrow(spec)}
 
 
 class SkyServer:

@@ -48,11 +48,11 @@ _COUNTS = np.array(
         (17.0, 450.0),
         (18.0, 620.0),
         (19.0, 800.0),
-        (20.0, 1100.0),
-        (21.0, 1700.0),
-        (22.0, 2200.0),
-        (23.0, 2700.0),
-        (24.0, 3100.0),
+        (20.0, 1050.0),
+        (21.0, 1450.0),
+        (22.0, 1850.0),
+        (23.0, 2250.0),
+        (24.0, 2700.0),
         (26.5, 3600.0),
     ]
 )
@@ -125,6 +125,8 @@ def magnitudes(stars: Stars, survey: Survey, key: Keys) -> Floats:
     r = stars.magnitude
     g, i = r + colors[1], r - colors[2]
     points = np.stack([g + colors[0], g, r, i, i - colors[3]], axis=1)
+    # The locus was measured in the survey's calibration.
+    points = points - np.array([band.ab_offset for band in SDSS.bands])
     known = np.log([band.curve.pivot() for band in SDSS.bands])
     return np.stack(
         [_at(np.log(band.curve.pivot()), known, points) for band in survey.bands], axis=1

@@ -1,11 +1,12 @@
 """Surveys that can look at the simulated sky: frozen declarations, no code.
 
-Filter curves are our own compact form, a product of two logistic edges placed at the published
-effective wavelength minus and plus half of the published full width at half maximum.  SDSS: Fukugita
-et al. 1996 (AJ 111, 1748) and Doi et al. 2010; HSC: Kawanomoto et al. 2018 (PASJ 70, 66); MegaCam:
-the instrument's filter table (u*, g', r', i', z').  Sky, gain and zero points of SDSS are those of a
-real field (run 94, camcol 1, field 12); for the two coadded surveys they are set so that the 5-sigma
-depth of a point source is about the published one.
+Filter curves are our own compact form, a product of two logistic edges as far apart as the
+published full width at half maximum, placed at the published wavelength.  SDSS: Fukugita et al.
+1996 (AJ 111, 1748) and Doi et al. 2010 (AJ 139, 1628), pivots 3557, 4702, 6176, 7490 and 8947
+angstrom within 12; HSC: Kawanomoto et al. 2018 (PASJ 70, 66); MegaCam: the instrument's filter
+table (u*, g', r', i', z').  Sky, gain and zero points of SDSS are those of a real field (run 94,
+camcol 1, field 12); for the two coadded surveys they are set so that the 5-sigma depth of a point
+source is about the published one.
 """
 
 from __future__ import annotations
@@ -40,7 +41,10 @@ class FilterCurve:
         blue = self.center - self.width / 2
         red = self.center + self.width / 2
         rising = 1 / (1 + np.exp(-np.clip((wavelength - blue) / self.blue_edge, -60, 60)))
-        return rising / (1 + np.exp(np.clip((wavelength - red) / self.red_edge, -60, 60)))
+        response: Floats = rising / (
+            1 + np.exp(np.clip((wavelength - red) / self.red_edge, -60, 60))
+        )
+        return response
 
     def grid(self, samples: int = 160) -> Floats:
         """Wavelengths, in angstrom, that hold all but 1e-3 of the response."""
@@ -77,6 +81,9 @@ class SurveyBand:
         Pixel unit per count (nanomaggies for SDSS frames).
     extinction : float
         A_band / E(B-V) on the unscaled SFD98 scale, R_V = 3.1 (Schlafly & Finkbeiner 2011).
+    ab_offset : float
+        Magnitude in the survey's calibration less the AB magnitude (SDSS: u 0.04, z -0.02, from its
+        page on flux calibration).
     """
 
     name: str
@@ -88,6 +95,7 @@ class SurveyBand:
     dark_variance: float
     unit_per_count: float
     extinction: float
+    ab_offset: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -152,7 +160,7 @@ SDSS = Survey(
     bands=(
         SurveyBand(
             name="u",
-            curve=FilterCurve(center=3551, width=599, blue_edge=60, red_edge=45),
+            curve=FilterCurve(center=3567, width=599, blue_edge=60, red_edge=45),
             psf_fwhm=1.53,
             psf_beta=3.0,
             sky=39.2,
@@ -160,10 +168,11 @@ SDSS = Survey(
             dark_variance=9.61,
             unit_per_count=0.00742077,
             extinction=4.239,
+            ab_offset=0.04,
         ),
         SurveyBand(
             name="g",
-            curve=FilterCurve(center=4686, width=1379, blue_edge=60, red_edge=35),
+            curve=FilterCurve(center=4735, width=1379, blue_edge=70, red_edge=25),
             psf_fwhm=1.44,
             psf_beta=3.1,
             sky=104.7,
@@ -174,7 +183,7 @@ SDSS = Survey(
         ),
         SurveyBand(
             name="r",
-            curve=FilterCurve(center=6166, width=1382, blue_edge=45, red_edge=35),
+            curve=FilterCurve(center=6190, width=1382, blue_edge=45, red_edge=35),
             psf_fwhm=1.32,
             psf_beta=3.2,
             sky=183.0,
@@ -185,7 +194,7 @@ SDSS = Survey(
         ),
         SurveyBand(
             name="i",
-            curve=FilterCurve(center=7480, width=1535, blue_edge=45, red_edge=40),
+            curve=FilterCurve(center=7514, width=1535, blue_edge=45, red_edge=40),
             psf_fwhm=1.26,
             psf_beta=3.1,
             sky=274.1,
@@ -196,7 +205,7 @@ SDSS = Survey(
         ),
         SurveyBand(
             name="z",
-            curve=FilterCurve(center=8932, width=1370, blue_edge=70, red_edge=220),
+            curve=FilterCurve(center=8905, width=1370, blue_edge=70, red_edge=220),
             psf_fwhm=1.29,
             psf_beta=3.0,
             sky=181.1,
@@ -204,6 +213,7 @@ SDSS = Survey(
             dark_variance=0.81,
             unit_per_count=0.0332767,
             extinction=1.263,
+            ab_offset=-0.02,
         ),
     ),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from galaxyds.sky import galaxies, quasars, stars
 from galaxyds.sky.cells import Cells, Points, Region, cover, scatter
 from galaxyds.sky.dust import reddening
 from galaxyds.sky.hashing import Floats, Keys
+from galaxyds.sky.rows import join_rows, take_rows
 from galaxyds.sky.surveys import Survey
 
 DEFAULT_SEED = 20230117
@@ -33,7 +34,7 @@ class Sources:
     ra, dec, redshift, ebv : ndarray of float64
         Degrees, degrees, redshift (0 for stars), Galactic E(B-V).
     magnitude : ndarray of float64, (n, bands)
-        Total AB magnitudes, Galactic dust included.
+        Total magnitudes in the survey's calibration, Galactic dust included.
     bulge : ndarray of float64, (n, bands)
         Share of the bulge in the flux (0 for point sources).
     bulge_radius, disk_radius, bulge_ratio, axis_ratio, angle : ndarray of float64
@@ -59,7 +60,7 @@ class Sources:
 
     def take(self, chosen: NDArray[np.intp] | NDArray[np.bool_]) -> Sources:
         """Select rows by index or mask."""
-        return Sources(**{f.name: getattr(self, f.name)[chosen] for f in fields(self)})
+        return take_rows(self, chosen)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,13 +86,11 @@ class Universe:
         """
         cells = cover(region)
         parts = [self._quasars(cells, survey)]
-        for number, (bright, faint) in enumerate(SHELLS):
+        for number, (bright, _) in enumerate(SHELLS):
             if bright < survey.depth:
                 parts.append(self._stars(cells, survey, number))
                 parts.append(self._galaxies(cells, survey, number))
-        return Sources(
-            **{f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Sources)}
-        )
+        return join_rows(parts)
 
     def _points(self, cells: Cells, density: float, population: int) -> Points:
         return scatter(cells, density, seed=self.seed, population=population)
@@ -100,17 +99,21 @@ class Universe:
         points = self._points(cells, quasars.DENSITY, 100 * QUASAR)
         drawn = quasars.draw(points.key)
         magnitude = quasars.magnitudes(drawn, survey)
-        return self._pointlike(points, QUASAR, magnitude, drawn.redshift, survey)
+        return self._pointlike(
+            points, QUASAR, magnitude=magnitude, redshift=drawn.redshift, survey=survey
+        )
 
     def _stars(self, cells: Cells, survey: Survey, shell: int) -> Sources:
         bright, faint = SHELLS[shell]
         points = self._points(cells, stars.density(bright, faint), 100 * STAR + shell)
         drawn = stars.draw(points.key, bright, faint)
         magnitude = stars.magnitudes(drawn, survey, points.key)
-        return self._pointlike(points, STAR, magnitude, np.zeros(points.key.size), survey)
+        return self._pointlike(
+            points, STAR, magnitude=magnitude, redshift=np.zeros(points.key.size), survey=survey
+        )
 
     def _pointlike(
-        self, points: Points, kind: int, magnitude: Floats, redshift: Floats, survey: Survey
+        self, points: Points, kind: int, *, magnitude: Floats, redshift: Floats, survey: Survey
     ) -> Sources:
         none, one = np.zeros(points.key.size), np.ones(points.key.size)
         ebv = reddening(points.ra, points.dec, seed=self.seed)
@@ -154,4 +157,7 @@ class Universe:
 
 
 def _dust(ebv: Floats, survey: Survey) -> Floats:
-    return ebv[:, None] * np.array([band.extinction for band in survey.bands])
+    """Dust, and the offset of the survey's calibration from AB."""
+    dimming = ebv[:, None] * np.array([band.extinction for band in survey.bands])
+    shift: Floats = dimming + np.array([band.ab_offset for band in survey.bands])
+    return shift

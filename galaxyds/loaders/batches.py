@@ -1,14 +1,16 @@
-"""Shuffled batches, gathered ahead by a thread into a ring of buffers that are used again.
+"""Shuffled batches, gathered ahead by a thread into memory that is used again.
 
 Worker processes must copy every batch between processes, and fresh memory for every batch costs
-more than the copy into it; a thread that fills reused buffers has neither cost, since the gather
-runs without the interpreter's lock.
+more than the copy into it.  A thread that fills used memory has neither cost, since the gather runs
+without the interpreter's lock.
 """
 
 from __future__ import annotations
 
 import queue
 import threading
+import weakref
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -21,22 +23,20 @@ from galaxyds.loaders.gather import empty_images
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-Ring = list["NDArray[np.float32]"]
-_STOP = None
+_Read = Callable[["NDArray[np.int64]"], Sample]
 
 
 class BatchLoader:
     """Iterate over a dataset in batches; each iteration is one epoch.
 
-    **Lifetime of a batch.** The pixels of a batch live in a buffer of the ring.  They are valid
-    until the next batch is asked for; then the buffer may be filled again.  Copy what must live
-    longer (``batch["image"].clone()``; a copy to a GPU must be finished, not only queued), or pass
-    ``fresh=True`` for new memory with every batch.  Columns are always new.
+    **Lifetime of a batch.** A batch is valid for as long as something refers to it; then its
+    memory is filled again.  A loop that drops each batch before it keeps the next but one works in
+    ``prefetch`` + 2 buffers; one that collects batches gets new memory for each.
 
     Parameters
     ----------
     dataset : GalaxyDataset
-        What to read.  If it has a ``transform``, samples go through it one by one into new memory.
+        What to read.  If it has a ``transform``, samples go through it one by one.
     batch_size : int
         Objects per batch.
     shuffle : bool
@@ -45,10 +45,8 @@ class BatchLoader:
         Not negative.
     drop_last : bool
         Leave out a last batch that is smaller.
-    ring : int
-        Number of buffers, at least 2; 1 reads in the caller's thread, without a prefetch thread.
-    fresh : bool
-        New memory for every batch.
+    prefetch : int
+        Batches read ahead by a thread; 0 reads in the caller's thread.
 
     Attributes
     ----------
@@ -58,7 +56,7 @@ class BatchLoader:
     Raises
     ------
     UsageError
-        If a size is not positive.
+        If a number is out of range.
     """
 
     def __init__(
@@ -69,18 +67,18 @@ class BatchLoader:
         shuffle: bool = True,
         seed: int = 0,
         drop_last: bool = False,
-        ring: int = 3,
-        fresh: bool = False,
+        prefetch: int = 2,
     ) -> None:
-        if batch_size < 1 or ring < 1 or seed < 0:
+        if batch_size < 1 or prefetch < 0 or seed < 0:
             raise UsageError(
-                f"batch_size and ring must be positive and seed not negative, got {batch_size}, "
-                f"{ring}, {seed}"
+                "batch_size must be positive, prefetch and seed not negative, got "
+                f"{batch_size}, {prefetch}, {seed}"
             )
         self.dataset, self.batch_size, self.seed = dataset, batch_size, seed
-        self.shuffle, self.drop_last, self.ring, self.fresh = shuffle, drop_last, ring, fresh
+        self.shuffle, self.drop_last, self.prefetch = shuffle, drop_last, prefetch
         self.epoch = 0
-        self._idle: list[Ring] = []
+        rows = min(batch_size, max(len(dataset), 1))
+        self._pool = _Pool((rows, *dataset.image_shape), keep=prefetch + 2)
 
     def __len__(self) -> int:
         full, rest = divmod(len(self.dataset), self.batch_size)
@@ -93,16 +91,9 @@ class BatchLoader:
             order[start : start + self.batch_size]
             for start in range(0, len(self) * self.batch_size, self.batch_size)
         ]
-        # Rings outlive an epoch: their pages are faulted in once.
-        ring = self._idle.pop() if self._idle else self._new_ring()
-        try:
-            yield from (
-                _prefetched(batches, ring, self._read)
-                if self.ring > 1
-                else (self._read(rows, ring[0]) for rows in batches)
-            )
-        finally:
-            self._idle.append(ring)
+        if not self.prefetch:
+            return map(self._read, batches)
+        return _read_ahead(batches, self._read, self.prefetch)
 
     def order(self, epoch: int) -> NDArray[np.int64]:
         """Positions in the order of an epoch; the same for the same seed and epoch, anywhere."""
@@ -110,41 +101,47 @@ class BatchLoader:
             return np.arange(len(self.dataset))
         return np.random.default_rng([self.seed, epoch]).permutation(len(self.dataset))
 
-    def _new_ring(self) -> Ring:
-        if self.fresh or self.dataset.transform is not None:
-            return [np.empty((0, *self.dataset.image_shape), np.float32)] * self.ring
-        rows = min(self.batch_size, max(len(self.dataset), 1))
-        return [empty_images((rows, *self.dataset.image_shape)) for _ in range(self.ring)]
-
-    def _read(self, positions: NDArray[np.int64], buffer: NDArray[np.float32]) -> Sample:
+    def _read(self, positions: NDArray[np.int64]) -> Sample:
         if self.dataset.transform is not None:
             return collate(self.dataset.__getitems__(positions.tolist()))
-        out = None if self.fresh else buffer[: len(positions)]
-        return self.dataset.batch(positions, out=out)
+        return self.dataset.batch(positions, out=self._pool.take(len(positions)))
 
 
-def _prefetched(
-    batches: list[NDArray[np.int64]],
-    ring: Ring,
-    read: Callable[[NDArray[np.int64], NDArray[np.float32]], Sample],
-) -> Iterator[Sample]:
-    """Yield batches that a thread reads ahead; end the thread whatever ends the iteration."""
-    free: queue.SimpleQueue[int | None] = queue.SimpleQueue()
-    ready: queue.SimpleQueue[tuple[int, Sample] | BaseException] = queue.SimpleQueue()
+class _Pool:
+    """Buffers that come back by themselves when the last reference to their pixels is gone."""
+
+    def __init__(self, shape: tuple[int, ...], *, keep: int) -> None:
+        self._shape = shape
+        self._free: deque[NDArray[np.float32]] = deque(maxlen=keep)
+
+    def take(self, rows: int) -> NDArray[np.float32]:
+        """Return the first ``rows`` of a buffer that nothing else refers to."""
+        try:
+            buffer = self._free.pop()
+        except IndexError:
+            buffer = empty_images(self._shape)
+        # A tensor made from this view keeps it alive; the buffer itself is never handed out.
+        view = buffer[:rows]
+        weakref.finalize(view, self._free.append, buffer).atexit = False
+        return view
+
+
+def _read_ahead(batches: list[NDArray[np.int64]], read: _Read, ahead: int) -> Iterator[Sample]:
+    """Yield batches that a thread reads; end the thread whatever ends the iteration."""
+    ready: queue.SimpleQueue[Sample | BaseException] = queue.SimpleQueue()
+    room = threading.Semaphore(ahead)
     stopped = threading.Event()
 
     def work() -> None:
         try:
-            for rows in batches:
-                slot = free.get()
-                if slot is _STOP or stopped.is_set():
+            for positions in batches:
+                room.acquire()
+                if stopped.is_set():
                     return
-                ready.put((slot, read(rows, ring[slot])))
+                ready.put(read(positions))
         except BaseException as error:  # raised again where the batch is asked for
             ready.put(error)
 
-    for slot in range(len(ring)):
-        free.put(slot)
     thread = threading.Thread(target=work, name="galaxyds-prefetch", daemon=True)
     thread.start()
     try:
@@ -152,9 +149,10 @@ def _prefetched(
             answer = ready.get()
             if isinstance(answer, BaseException):
                 raise answer
-            yield answer[1]
-            free.put(answer[0])
+            room.release()
+            yield answer
+            del answer
     finally:
         stopped.set()
-        free.put(_STOP)
+        room.release()
         thread.join()

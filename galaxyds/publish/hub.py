@@ -120,8 +120,7 @@ def _write_split(
 
 
 def _groups(rows: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:
-    # An empty split still gets a shard with its schema: the card names a file for each split.
-    for start in range(0, max(len(rows), 1), size):
+    for start in range(0, len(rows), size):
         yield rows[start : start + size]
 
 
@@ -131,16 +130,15 @@ def _write_shard(
     table: pa.Table,
     images: NDArray[np.float32],
 ) -> None:
-    writer: pq.ParquetWriter | None = None
-    try:
+    # An empty split gets a shard without row groups, since the card names a file for each split;
+    # a row group without rows would stop `datasets`.
+    with _writer(path, _rows(table, images, np.empty(0, np.int64)).schema) as writer:
         for rows in groups:
-            piece = table.take(pa.array(rows)).append_column(IMAGE, nested_list(images[rows]))
-            if writer is None:
-                writer = _writer(path, piece.schema)
-            writer.write_table(piece, row_group_size=max(len(rows), 1))
-    finally:
-        if writer is not None:
-            writer.close()
+            writer.write_table(_rows(table, images, rows), row_group_size=len(rows))
+
+
+def _rows(table: pa.Table, images: NDArray[np.float32], rows: NDArray[np.int64]) -> pa.Table:
+    return table.take(pa.array(rows)).append_column(IMAGE, nested_list(images[rows]))
 
 
 def _writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:

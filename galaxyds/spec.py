@@ -412,6 +412,11 @@ class DatasetSpec:
         """Columns that the archive is asked for."""
         return tuple(column for column in self.columns if column.archive)
 
+    def tested_columns(self) -> tuple[str, ...]:
+        """Names of the queried columns that a cut of any config tests."""
+        words = frozenset[str]().union(*(cut.names() for c in self.configs for cut in c.cuts))
+        return tuple(column.name for column in self.queried_columns() if column.name in words)
+
     def stored_columns(self) -> tuple[Column, ...]:
         """Columns of the built dataset: queried and derived, of the cutouts, of the splits."""
         kept = (column for column in self.columns if column.stored)

@@ -36,6 +36,9 @@ class CatalogQuery:
         Column that is unique per row; pages are cut along it and rows come back in its order.
     vocabulary : tuple of Column
         Columns that predicates may use (``columns`` and those that are only tested).
+    exact : tuple of str
+        Columns to deliver with all their digits, whether or not a predicate tests them: an object's
+        values then do not depend on who applies the cuts.
     only : tuple of (str, tuple of int) or None
         Keep rows whose integer column is one of these values (an object list).
     """
@@ -45,6 +48,7 @@ class CatalogQuery:
     predicates: tuple[str, ...]
     key: str
     vocabulary: tuple[Column, ...]
+    exact: tuple[str, ...] = ()
     only: tuple[str, tuple[int, ...]] | None = None
 
 

@@ -172,12 +172,14 @@ def shown(query: CatalogQuery, *, dialect: Dialect = "tsql") -> str:
 
 
 def _fields(query: CatalogQuery, dialect: Dialect) -> str:
-    """Render the columns; 32-bit ones that a predicate tests come with all their digits.
+    """Render the columns; 32-bit ones that a cut may test come with all their digits.
 
     SkyServer prints a ``real`` with seven digits, too few to tell 4.9999995 from 5: without the
     cast a row that passed ``z < 5`` there would fail it here.
     """
-    tested = _names_used(query.predicates) if dialect == "tsql" else frozenset()
+    tested = _names_used(query.predicates) | {name.lower() for name in query.exact}
+    if dialect != "tsql":
+        tested = frozenset()
     fields = []
     for column, name in zip(query.columns, output_names(query), strict=True):
         if column.dtype == "float32" and column.name.lower() in tested:

@@ -89,6 +89,7 @@ def _request(
         predicates=predicates,
         key=context.spec.key,
         vocabulary=columns,
+        exact=context.spec.tested_columns(),
         only=only,
     )
 

@@ -119,7 +119,7 @@ def box_predicates(
     dec: NDArray[np.float64],
     *,
     radius: float,
-    per_predicate: int = 20,
+    per_predicate: int = 8,
 ) -> Sequence[str]:
     """SQL predicates that cover circles on the sky by boxes in ra and dec.
 

@@ -8,6 +8,8 @@ the image alone is converted.
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,7 +40,7 @@ _SKY_COLUMNS = ("ALLSKY", "XINTERP", "YINTERP")
 _AGAIN = "the file is damaged or not an SDSS frame: fetch it again"
 
 
-def read_frame(path: Path, band: str, *, threads: int = 1) -> Frame:
+def read_frame(path: Path, band: str, *, threads: int | None = None) -> Frame:
     """Read and verify one frame, decompressing it exactly once.
 
     Parameters
@@ -47,9 +49,9 @@ def read_frame(path: Path, band: str, *, threads: int = 1) -> Frame:
         A ``.fits`` or ``.fits.bz2`` file; its content decides, not its name.
     band : str
         Band that the file must hold (its FILTER card).
-    threads : int
-        Threads that decompress.  One is best where several processes build; two shorten the wait
-        of a single process by 1.7.
+    threads : int, optional
+        Threads that decompress.  By default one in a worker process, whose siblings keep the other
+        processors busy, and up to four in a process that works alone.  Pixels do not depend on it.
 
     Returns
     -------
@@ -62,12 +64,18 @@ def read_frame(path: Path, band: str, *, threads: int = 1) -> Frame:
         If the file is no frame, is another band, an old uncalibrated image (fpC), is cut, damaged
         or has no finite pixel.
     """
-    content = _content(path, threads)
+    content = _content(path, threads or _free_threads())
     hdus = scan_fits(content, path, limit=FRAME_LIMIT)
     _refuse_fpc(hdus[0].header, path, band)
     _verify_image(hdus[0], path, band)
     _verify_extensions(hdus, path)
     return Frame(band=band, pixels=_pixels(hdus[0], path), wcs=_wcs(hdus[0].header, path))
+
+
+def _free_threads() -> int:
+    if multiprocessing.parent_process() is not None:
+        return 1
+    return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2, 4)
 
 
 def _content(path: Path, threads: int) -> memoryview:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import email.utils
 import itertools
+import logging
 import os
 import random
 import threading
@@ -34,10 +35,12 @@ from galaxyds.errors import ArchiveError, CredentialsError, DataIntegrityError, 
 USER_AGENT = f"galaxyds/{__version__}"
 RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_LOG = logging.getLogger(__name__)
 _MOST_REDIRECTS = 5
 _CHUNK = 1 << 16
 _WORDS_BYTES = 1 << 16
 _COMPRESSED = {"gzip": ".gz", "x-gzip": ".gz", "bzip2": ".bz2", "x-bzip2": ".bz2", "zstd": ".zst"}
+
 
 def spread() -> float:
     """Return a random number in [0, 1): what keeps many clients from knocking together."""
@@ -334,7 +337,7 @@ class Http:
     def _redirected(self, call: Call, url: str, reply: requests.Response) -> str:
         target = urljoin(url, reply.headers.get("Location", ""))
         old, new = urlsplit(url), urlsplit(target)
-        if call.secret or call.method != "GET":
+        if call.secret or "@" in old.netloc or call.method != "GET":
             raise self._error(f"redirects to {shown_url(target)}, which is not followed "
                               "with credentials: check the service's address", reply)  # fmt: skip
         secure = old.scheme == "https"
@@ -427,7 +430,9 @@ class Http:
             if not call.repeatable and not last.refused:
                 break
             if attempt + 1 < self.policy.attempts:
-                self.clock.sleep(self._pause(attempt, last.retry_after))
+                pause = self._pause(attempt, last.retry_after)
+                _LOG.info("%s: %s; asking again in %.0f s", self.service, last.reason, pause)
+                self.clock.sleep(pause)
         url = shown_url(call.url)
         raise ArchiveError(
             f"{self.service} failed {attempt + 1} times at {url}, the last time: {last.reason}; "

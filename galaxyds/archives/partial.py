@@ -81,13 +81,15 @@ class PartFile:
             handle = self.path.open("ab")
         with handle:
             _lock(handle)
+            mine = self.path.exists() and os.path.samestat(
+                os.fstat(handle.fileno()), self.path.stat()
+            )
             try:
-                yield self.path.exists() and os.path.samestat(
-                    os.fstat(handle.fileno()), self.path.stat()
-                )
+                yield mine
             finally:
+                # Only its holder may remove an empty part file: another may just have begun one.
                 with suppress(OSError):
-                    if self.path.exists() and self.size == 0:
+                    if mine and self.path.exists() and self.size == 0:
                         self.path.unlink()
                         self.note.unlink(missing_ok=True)
 

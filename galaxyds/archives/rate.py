@@ -7,6 +7,7 @@ lock.  Times are wall-clock, so the limit holds across a restart too.
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 import time
@@ -81,6 +82,8 @@ class RateLimit:
         try:
             self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError:
+            return None
+        if not os.access(self.directory, os.W_OK):
             return None  # a read-only home: each process keeps its own count
         return self.directory / f"{re.sub(r'[^A-Za-z0-9.-]', '_', host)}.slot"
 

@@ -23,6 +23,7 @@ from galaxyds.archives import sql
 from galaxyds.archives.base import CatalogQuery, Need, Tile
 from galaxyds.archives.http import Http, rate_directory
 from galaxyds.archives.rate import RateLimit
+from galaxyds.archives.redact import shown_url
 from galaxyds.archives.sdss_settings import REGISTER, base_url, chosen_catalog
 from galaxyds.archives.skyserver import LONGEST_STATEMENT, ROW_LIMIT, SkyServer, encoded
 from galaxyds.archives.tabular import conform, schema
@@ -317,8 +318,10 @@ class SDSSArchive:
     def endpoints(self) -> dict[str, str]:
         """Base URLs in use, by service."""
         if self.kind == "casjobs":
-            return {"casjobs": base_url("GALAXYDS_SDSS_CASJOBS_URL"), "sas": self.sas}
-        return {"skyserver": self.skyserver, "sas": self.sas}
+            used = {"casjobs": base_url("GALAXYDS_SDSS_CASJOBS_URL"), "sas": self.sas}
+        else:
+            used = {"skyserver": self.skyserver, "sas": self.sas}
+        return {service: shown_url(url) for service, url in used.items()}
 
     def needs(self) -> tuple[Need, ...]:
         """An account, if the catalogue is asked in batch."""

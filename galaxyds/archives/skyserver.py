@@ -86,7 +86,7 @@ class SkyServer:
             With the service's own words, if it refuses or answers with anything but a table.
         """
         url = f"{self.endpoint}?cmd={encoded(statement)}&format=csv"
-        answer = self.http.get(url, max_bytes=MAX_TABLE_BYTES, complete=_is_whole)
+        answer = self._ask(url)
         if looks_like_html(answer.body, answer.content_type):
             raise self._error("answers with a web page instead of a table", answer, answer.words())
         if not answer.body.startswith(b"#"):
@@ -99,6 +99,15 @@ class SkyServer:
             )  # fmt: skip
             raise self._error("refuses the query", answer, refusal.words())
         return table
+
+    def _ask(self, url: str) -> Answer:
+        try:
+            return self.http.get(url, max_bytes=MAX_TABLE_BYTES, complete=_is_whole)
+        except ArchiveError as error:
+            if error.values.get("status") != 500:
+                raise
+            advice = "if it ran out of time, ask in batch with GALAXYDS_SDSS_CATALOG=casjobs"
+            raise ArchiveError(f"{error.message}; {advice}", **error.values) from None
 
     def _error(self, what: str, answer: Answer, words: str) -> ArchiveError:
         return ArchiveError(

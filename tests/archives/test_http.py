@@ -130,6 +130,13 @@ class TestRedirects:
         assert other.requests == []
         assert len(echo.requests) == 1
 
+    def test_an_account_in_the_url_follows_none(self, http, echo, other):
+        echo.fail(Fault("redirect", headers={"Location": f"{other.url}/y"}))
+        with pytest.raises(ArchiveError, match="which is not followed") as caught:
+            http.get(echo.url.replace("://", f"://ada:{CANARY}@") + "/x", max_bytes=MAX)
+        assert other.requests == []
+        assert CANARY not in str(caught.value)
+
     def test_a_plain_get_follows(self, http, echo, other):
         echo.fail(Fault("redirect", headers={"Location": f"{other.url}/y?b=2"}))
         assert http.get(f"{echo.url}/x", max_bytes=MAX).status == 200
@@ -145,6 +152,13 @@ class TestRedirects:
         echo.fail(*[Fault("redirect", headers={"Location": "/x"})] * 8)
         with pytest.raises(ArchiveError, match="redirects in circles"):
             http.get(f"{echo.url}/x", max_bytes=MAX)
+
+
+def test_setbacks_are_logged(http, echo, caplog):
+    caplog.set_level(logging.INFO, "galaxyds")
+    echo.fail("503")
+    http.get(f"{echo.url}/x?secret=1", max_bytes=MAX)
+    assert caplog.messages == ["Test archive: HTTP 503: busy; asking again in 0 s"]
 
 
 def test_netrc_is_not_read(http, echo, tmp_path, monkeypatch):

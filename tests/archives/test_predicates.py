@@ -209,6 +209,13 @@ def _here():
 HERE = _here()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _closed_at_the_end():
+    yield
+    HERE.close()
+    SERVER.connection.close()
+
+
 def kept_here(text):
     found = HERE.sql(f"SELECT spec_object_id FROM uncut WHERE {text} ORDER BY ALL").fetchall()
     return [row[0] for row in found]

@@ -48,13 +48,14 @@ def catalog(server):
 @pytest.fixture(scope="module")
 def joined(field_rows):
     """All rows, joined without SQL of ours, in the order of specObjID."""
-    connection = duckdb.connect()
-    for name, table in field_rows.items():
-        connection.register(name, table)
-    return connection.sql(
+    statement = (
         "SELECT * FROM SpecObjAll AS a JOIN PhotoObjAll AS b ON a.bestObjID = b.objID "
         "ORDER BY a.specObjID"
-    ).to_arrow_table()
+    )
+    with duckdb.connect() as connection:
+        for name, table in field_rows.items():
+            connection.register(name, table)
+        return connection.sql(statement).to_arrow_table()
 
 
 def test_it_is_a_catalogue(catalog):
@@ -212,7 +213,9 @@ class TestBadAnswers:
 
     def test_500_with_json(self, server, skyserver):
         skyserver.fail("500json")
-        assert "HTTP 500: Invalid column name 'petroRad'." in self.message(server)
+        text = self.message(server)
+        assert "HTTP 500: Invalid column name 'petroRad'." in text
+        assert text.endswith("ask in batch with GALAXYDS_SDSS_CATALOG=casjobs")
         assert len(skyserver.requests) == 1
         text = self.message(server, "SELECT TOP 1 b.nothing FROM PhotoObjAll AS b")
         assert "nothing" in text
@@ -381,6 +384,7 @@ def test_the_archive_goes_where_its_settings_point(sdss_loopback, monkeypatch, t
     assert archive.endpoints()["skyserver"] == skyserver.url
     assert archive.count(ask())[0] == 1127
     assert archive.needs() == ()
+    assert SDSSArchive(sas="https://ada:canary@host/sas").endpoints()["sas"] == "https://host/sas"
     monkeypatch.setenv("GALAXYDS_SDSS_CATALOG", "elsewhere")
     with pytest.raises(UsageError, match="must be skyserver or casjobs, got 'elsewhere'"):
         SDSSArchive()

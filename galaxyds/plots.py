@@ -97,7 +97,7 @@ def color_composite(
     colors = np.clip(stack * (curve / np.maximum(intensity, noise))[..., None], 0, None)
     colors /= np.maximum(colors.max(axis=-1, keepdims=True), 1)
     colors[missing] = 0.5
-    return colors
+    return np.asarray(colors, dtype=np.float64)
 
 
 def contact_sheet(

@@ -199,7 +199,8 @@ def _write_shard(unit: Unit, parts: Sequence[tuple[TileObjects, FieldCutouts | N
         if cut is None:
             dropped += [(int(i), FRAME_MISSING) for i in objects.ids]
             continue
-        inside = ~np.isnan(cut.image[:, unit.bands.index(unit.reference)]).all(axis=(1, 2))
+        reference = cut.image[:, unit.bands.index(unit.reference)]
+        inside = np.asarray(~np.isnan(reference).all(axis=(1, 2)), dtype=np.bool_)
         dropped += [(int(i), OUTSIDE) for i in objects.ids[~inside]]
         kept.append((objects.ids, cut, inside))
     shape = (0, len(unit.bands), unit.size, unit.size)

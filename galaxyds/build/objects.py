@@ -111,7 +111,7 @@ def _read_table(path: Path) -> pd.DataFrame:
 
 def _degrees(values: pd.Series[str], low: float, high: float, path: Path) -> NDArray[np.float64]:
     try:
-        numbers = values.astype(float).to_numpy(dtype=np.float64)
+        numbers = np.asarray(values.astype(float), dtype=np.float64)
     except ValueError as error:
         raise UsageError(f"{path}: {values.name} must be in degrees: {error}") from error
     good = np.isfinite(numbers) & (numbers >= low) & (numbers <= high)

@@ -88,11 +88,7 @@ def _describe(
     target: h5py.File | h5py.Dataset, values: Mapping[str, str | int | float | NDArray[Any]]
 ) -> None:
     for name, value in values.items():
-        if isinstance(value, str):
-            kind = h5py.string_dtype("utf-8", max(len(value.encode()), 1))
-            target.attrs.create(name, value.encode(), dtype=kind)
-        else:
-            target.attrs[name] = value
+        target.attrs[name] = value
 
 
 def _write_column(file: h5py.File, column: Column, values: NDArray[Any]) -> None:

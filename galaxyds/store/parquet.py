@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from galaxyds.spec import DatasetSpec
 
 ROWS_PER_GROUP = 65_536
+_TEXT_BYTES = 256
+"""Bytes of text per row and column that a catalogue may hold."""
 _LONGEST_TEXT = 4096
 """Bytes of decoded text per row and column above which a file is taken for a bomb."""
 
@@ -64,6 +66,37 @@ def write_catalog(path: Path, table: pa.Table, *, spec: DatasetSpec) -> None:
         write_page_checksum=True,
         use_dictionary=[c.name for c in spec.stored_columns() if c.dtype == "string"],
     )
+
+
+def read_catalog(
+    path: Path, *, spec: DatasetSpec, rows: int, columns: Sequence[str] | None = None
+) -> pa.Table:
+    """Read the catalogue of a build under the bound that its declaration gives.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        ``catalog.parquet``.
+    spec : DatasetSpec
+        Declares the columns.
+    rows : int
+        Number of objects that the manifest states.
+    columns : sequence of str, optional
+        Which columns; all by default.
+
+    Returns
+    -------
+    pyarrow.Table
+        NULL where a value is missing.
+
+    Raises
+    ------
+    DataIntegrityError
+        As :func:`read_batches`.
+    """
+    texts = sum(column.dtype == "string" for column in spec.stored_columns())
+    row_bytes = 16 * len(spec.stored_columns()) + _TEXT_BYTES * texts
+    return read_table(path, columns=columns, rows=rows, limit=(1 << 20) + rows * row_bytes)
 
 
 def read_table(

@@ -6,7 +6,9 @@ yields one frozen :class:`Result`; a failed one names the file and the command t
 
 from __future__ import annotations
 
+import math
 import re
+import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +27,7 @@ from galaxyds.store.columns import filled_table
 from galaxyds.store.files import sha256
 from galaxyds.store.hdf5 import IMAGE, image_map, read_columns
 from galaxyds.store.manifest import Manifest, read_manifest
-from galaxyds.store.parquet import catalog_schema, read_batches, read_table
+from galaxyds.store.parquet import catalog_schema, read_batches, read_catalog
 from galaxyds.store.statistics import band_statistics
 
 if TYPE_CHECKING:
@@ -33,8 +35,8 @@ if TYPE_CHECKING:
 
     from galaxyds.spec import DatasetSpec
 
-_TEXT_BYTES = 256
-"""Bytes per row and column of text that a catalogue may hold."""
+_COLUMN_BYTES = 512
+"""Bytes per row and column of a shard, generously, beside its pixels."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,12 +75,8 @@ class _Build:
     @property
     def table(self) -> pa.Table:
         if self._table is None:
-            width = 8 + _TEXT_BYTES * sum(c.dtype == "string" for c in self.spec.columns)
-            columns = len(self.spec.stored_columns())
-            self._table = read_table(
-                self.directory / layout.CATALOG,
-                rows=self.manifest.rows,
-                limit=(1 << 20) + 2 * self.manifest.rows * columns * width,
+            self._table = read_catalog(
+                self.directory / layout.CATALOG, spec=self.spec, rows=self.manifest.rows
             )
         return self._table
 
@@ -102,7 +100,7 @@ def rewrite_command(manifest: Manifest) -> str:
     if manifest.selection.kind == "limit":
         parts.append(f"--limit {manifest.selection.limit}")
     if manifest.selection.kind == "objects":
-        parts.append(f"--objects {manifest.selection.objects}")
+        parts.append(f"--objects {shlex.quote(manifest.selection.objects or 'FILE')}")
     return " ".join([*parts, "--from write"])
 
 
@@ -295,14 +293,13 @@ def _check_hub(build: _Build) -> Iterator[Result]:
 def _compare_shards(
     build: _Build, shards: list[Path], expected: pa.Table, rows: NDArray[np.int64]
 ) -> Iterator[Result]:
-    row_bytes = 8 * int(np.prod(build.spec.image_shape())) + 2 * _TEXT_BYTES * len(
-        expected.column_names
-    )
+    pixels = math.prod(build.spec.image_shape())
+    row_bytes = 16 * pixels + _COLUMN_BYTES * len(expected.column_names)
     done = 0
     for shard in shards:
         name = shard.relative_to(build.directory).as_posix()
         different = 0
-        limit = (1 << 20) + 2 * row_bytes * max(len(rows), 1)
+        limit = (1 << 20) + row_bytes * len(rows)
         for batch in read_batches(shard, limit=limit, batch_size=256):
             here = rows[done : done + batch.num_rows]
             done += batch.num_rows

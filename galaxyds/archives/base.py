@@ -58,6 +58,7 @@ class Need(NamedTuple):
     what: str
     present: bool
     advice: str
+    is_account: bool = False
 
 
 @runtime_checkable

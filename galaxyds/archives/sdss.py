@@ -328,7 +328,7 @@ class SDSSArchive:
         if self.kind != "casjobs":
             return ()
         advice = f"register at {REGISTER}, set GALAXYDS_SDSS_USER and GALAXYDS_SDSS_PASSWORD"
-        return (Need("a SciServer account", settings.has_credentials("SDSS"), advice),)
+        return (Need("a SciServer account", settings.has_credentials("SDSS"), advice, True),)
 
     # pixels ----------------------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ from galaxyds.build.progress import LogReporter, Reporter
 from galaxyds.build.publication import DATASET
 from galaxyds.build.stages import STAGES
 from galaxyds.build.workspace import Workspace
-from galaxyds.errors import UsageError
+from galaxyds.errors import CredentialsError, MissingExtraError, UsageError
 from galaxyds.refs import DatasetRef, to_snake
 from galaxyds.spec import DatasetSpec
 from galaxyds.specs import get_spec
@@ -232,12 +232,15 @@ def check_needs(archive: Archive) -> None:
 
     Raises
     ------
-    UsageError
-        Naming the first that is missing and what to do.
+    CredentialsError
+        If an account is missing: where to register and what to set.
+    MissingExtraError
+        If a package is missing: what to install.
     """
     for need in archive.needs():
         if not need.present:
-            raise UsageError(f"{archive.name} needs {need.what}: {need.advice}", need=need.what)
+            kind = CredentialsError if need.is_account else MissingExtraError
+            raise kind(f"{archive.name} needs {need.what}: {need.advice}", need=need.what)
 
 
 def _alignment(spec: DatasetSpec, align: str | None) -> str:

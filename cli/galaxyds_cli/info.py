@@ -47,11 +47,11 @@ def info(
     _paragraph(f"Licence: {spec.licence.name}. {spec.licence.redistribution} {spec.licence.url}")
     print("Cite:")
     for citation in spec.citations:
-        _paragraph(f"[{citation.role}] {citation.text}", indent="  ")
+        _paragraph(f"[{citation.role}] {citation.text}", indent="  ", hanging="  ")
 
 
-def _paragraph(text: str, indent: str = "") -> None:
-    print(textwrap.fill(text, 100, initial_indent=indent, subsequent_indent=indent + "  "))
+def _paragraph(text: str, indent: str = "", hanging: str = "") -> None:
+    print(textwrap.fill(text, 100, initial_indent=indent, subsequent_indent=indent + hanging))
 
 
 def _head(spec: DatasetSpec) -> None:

@@ -112,7 +112,20 @@ def _manifest(context: Context, rows: int, shards: Shards) -> Manifest:
         published=_published(context, rows),
         dropped=tuple(_dropped(context, shards)),
         departures=tuple(archive.departures()),
-        warnings=tuple(facts["query"]["warnings"]),
+        warnings=(*facts["query"]["warnings"], *_count_warning(context, rows)),
+    )
+
+
+def _count_warning(context: Context, rows: int) -> tuple[str, ...]:
+    """One line if a full, real build does not have the published number of objects."""
+    published = context.config.published[0]
+    partial = context.archive.name == SIMULATED or context.options.selection.kind != "full"
+    if partial or rows == published.count:
+        return ()
+    share = 100 * (rows - published.count) / published.count
+    return (
+        f"{rows:,} objects where the paper has {published.count:,} ({share:+.2f} %, "
+        f"{published.source}): the cut flow shows where; the archive may have changed",
     )
 
 

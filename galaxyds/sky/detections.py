@@ -210,10 +210,10 @@ def _within(run: Run, footprint: Footprint, sources: Sources) -> NDArray[np.bool
     inside = np.zeros(len(sources), bool)
     for camcol in footprint.camcols:
         step = run.ra_step(camcol)
-        stop = run.ra + (run.last - run.first + 1) * step
+        row = (sources.ra - run.ra) / step * ADVANCE
         column = (sources.dec - run.dec_of(camcol)) / DEGREES + CENTER[0]
-        along = (sources.ra > run.ra) & (sources.ra < stop)
-        inside |= along & (column > 16) & (column < COLUMNS - 16)
+        along = (row >= -0.5) & (row < (run.last - run.first) * ADVANCE + ROWS - 0.5)
+        inside |= along & (column >= -0.5) & (column < COLUMNS - 0.5)
     return inside
 
 

@@ -45,7 +45,7 @@ def file_name(tile: Tile, band: str) -> str:
 
 
 def truncate(values: Image) -> Image:
-    """Round float32 to 10 binary digits behind the leading one, as FLOATCOMPRESS does.
+    """Round float32 to 10 binary digits, as FLOATCOMPRESS does.
 
     Parameters
     ----------
@@ -54,10 +54,10 @@ def truncate(values: Image) -> Image:
     Returns
     -------
     ndarray of float32
-        At most 5e-4 away, relatively; the last 13 bits of each word are zero.
+        At most 2^-10 away, relatively; the last 14 bits of each word are zero, as in real frames.
     """
     words = np.ascontiguousarray(values, np.float32).view(np.uint32)
-    rounded = (words + np.uint32(1 << 12)) & np.uint32(0xFFFFE000)
+    rounded = (words + np.uint32(1 << 13)) & np.uint32(0xFFFFC000)
     return rounded.view(np.float32)
 
 

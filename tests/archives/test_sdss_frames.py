@@ -5,7 +5,9 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
+import multiprocessing
 import warnings
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -226,3 +228,10 @@ def test_an_absent_file_is_named(tmp_path):
 def test_the_limit_leaves_room_for_a_real_frame(survey_data):
     size = len(bz2.decompress((survey_data / REAL.format("z")).read_bytes()))
     assert size == 12_447_360 < sdss_frames.FRAME_LIMIT
+
+
+def test_a_worker_process_decodes_on_one_thread():
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        assert pool.submit(sdss_frames._free_threads).result(timeout=60) == 1
+    assert 1 <= sdss_frames._free_threads() <= 4

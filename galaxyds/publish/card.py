@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from galaxyds.errors import one_line
-from galaxyds.spec import SPLITS
 
 if TYPE_CHECKING:
     from galaxyds.spec import DatasetSpec
@@ -52,7 +51,7 @@ def render_card(
     features : mapping
         Of the hub's rows, as :func:`galaxyds.publish.hub.hub_features` gives them.
     sizes : mapping of str to SplitSize
-        By split.
+        By split; splits without objects are left out.
 
     Returns
     -------
@@ -127,7 +126,7 @@ def _head(
         "  data_files:",
         *(
             f"  - {{split: {split}, path: {_quote(f'{manifest.config}/{split}-*.parquet')}}}"
-            for split in SPLITS
+            for split in sizes
         ),
         "dataset_info:",
         f"- config_name: {config}",
@@ -137,7 +136,7 @@ def _head(
         *(
             f"  - {{name: {split}, num_bytes: {sizes[split].bytes}, "
             f"num_examples: {sizes[split].rows}}}"
-            for split in SPLITS
+            for split in sizes
         ),
         f"  dataset_size: {total}",
         "---",

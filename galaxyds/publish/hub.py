@@ -1,9 +1,9 @@
 """The ``hub/`` folder of a build: Parquet shards and a card, for ``load_dataset`` without code.
 
 Shards hold train, validation and test of division 0; the other divisions are the ``split_k``
-columns.  Images are nested lists with the ``huggingface`` schema metadata that makes them
-``Array3D``; a missing float is NaN, a missing integer its sentinel, since NULL would reach torch
-as ``None``.
+columns.  A split without objects has no shard.  Images are nested lists with the ``huggingface``
+schema metadata that makes them ``Array3D``; a missing float is NaN, a missing integer its sentinel,
+since NULL would reach torch as ``None``.
 """
 
 from __future__ import annotations
@@ -83,6 +83,8 @@ def write_hub(
     sizes = {}
     for code, split in enumerate(SPLITS):
         rows = np.flatnonzero(codes == code)
+        if not len(rows):  # `datasets` refuses to load a split without rows
+            continue
         _write_split(directory / config / split, rows, table, images)
         sizes[split] = SplitSize(rows=len(rows), bytes=_bytes(table, images, len(rows)))
     card = render_card(spec, manifest, features=hub_features(spec), sizes=sizes)
@@ -113,7 +115,7 @@ def _write_split(
     stem: Path, rows: NDArray[np.int64], table: pa.Table, images: NDArray[np.float32]
 ) -> None:
     row_bytes = math.prod(images.shape[1:]) * 4
-    shards = max(1, -(-len(rows) * row_bytes // _SHARD_BYTES))
+    shards = -(-len(rows) * row_bytes // _SHARD_BYTES)
     for index, part in enumerate(np.array_split(rows, shards)):
         path = stem.with_name(f"{stem.name}-{index:05d}-of-{shards:05d}.parquet")
         _write_shard(path, _groups(part, max(1, _GROUP_BYTES // row_bytes)), table, images)
@@ -130,8 +132,6 @@ def _write_shard(
     table: pa.Table,
     images: NDArray[np.float32],
 ) -> None:
-    # An empty split gets a shard without row groups, since the card names a file for each split;
-    # a row group without rows would stop `datasets`.
     with _writer(path, _rows(table, images, np.empty(0, np.int64)).schema) as writer:
         for rows in groups:
             writer.write_table(_rows(table, images, rows), row_group_size=len(rows))

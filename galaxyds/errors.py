@@ -22,9 +22,13 @@ from __future__ import annotations
 
 import errno
 import re
+import shutil
+from pathlib import Path
 from typing import Any, ClassVar
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+_FULL = 64 << 20
+"""Free bytes below which a write that failed without a reason is put down to the disk."""
 
 
 def one_line(text: str, limit: int = 300) -> str:
@@ -140,7 +144,9 @@ def storage_error(error: OSError, path: object) -> StorageError:
     StorageError
         Ready to be raised ``from error``.
     """
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    # Some writers raise an OSError of their own, without a number: ask the disk.
+    if full or (error.errno is None and _free_bytes(path) < _FULL):
         advice = "free some space or choose another --root; run the same command again to resume"
         return StorageError(f"disk full while writing {path}: {advice}", path=str(path))
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
@@ -149,6 +155,13 @@ def storage_error(error: OSError, path: object) -> StorageError:
             path=str(path),
         )
     return StorageError(f"cannot write {path}: {error.strerror or error}", path=str(path))
+
+
+def _free_bytes(path: object) -> int:
+    existing = Path(str(path)).absolute()
+    while not existing.exists():
+        existing = existing.parent
+    return shutil.disk_usage(existing).free
 
 
 def missing_extra(package: str, extra: str, what: str) -> MissingExtraError:

@@ -22,8 +22,6 @@ from __future__ import annotations
 
 import errno
 import re
-import shutil
-from pathlib import Path
 from typing import Any, ClassVar
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
@@ -158,6 +156,9 @@ def storage_error(error: OSError, path: object) -> StorageError:
 
 
 def _free_bytes(path: object) -> int:
+    import shutil
+    from pathlib import Path
+
     existing = Path(str(path)).absolute()
     while not existing.exists():
         existing = existing.parent

@@ -77,6 +77,10 @@ def _show(summary: Summary) -> None:
         )
     for rule, removed in manifest.duplicates.items():
         print(f"duplicates   {removed:,} removed ({rule})")
+    if manifest.selection.limit is not None and manifest.cut_flow:
+        objects = manifest.cut_flow[-1].rows_after - sum(manifest.duplicates.values())
+        print(f"limit        {manifest.rows + len(manifest.dropped):,} of {objects:,} objects, in "
+              f"whole tiles (--limit {manifest.selection.limit})")  # fmt: skip
     for reason, count in manifest.dropped_by_reason().items():
         print(f"dropped      {count:,} objects: {reason}")
     _show_counts(manifest)

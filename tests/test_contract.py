@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import pytest
 
 from galaxyds.build import Request, Summary, build
@@ -18,3 +20,11 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Summary:
 
 class TestQuasars(DatasetContract):
     name = "sdss-qso"
+    golden_integers = "dbf8c8f4d8dae0389615723e99d9cc5700f80a1df104d950b73df57c89b5a121"
+    golden_pixels: ClassVar = {
+        "u": (0.0017595, 0.04666),
+        "g": (0.0033577, 0.03503),
+        "r": (0.0054563, 0.06455),
+        "i": (0.0077761, 0.09589),
+        "z": (0.0093845, 0.19632),
+    }

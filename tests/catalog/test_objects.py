@@ -83,4 +83,4 @@ def test_boxes_cover_their_circles_also_at_zero_and_the_poles():
             f"({a:.9f}, {d:.9f})" for a, d in zip(ring.ra.deg, ring.dec.deg, strict=True)
         )
         sql = f"SELECT count(*) FROM (VALUES {values}) t(ra, dec) WHERE {predicate}"
-        assert duckdb.sql(sql).fetchone() == (60,)
+        assert duckdb.execute(sql).fetchone() == (60,)

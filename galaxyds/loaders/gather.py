@@ -17,12 +17,15 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_PAGE = 4096
-_OFFSET = _PAGE // 2
+_OFFSET = 2048
+_HUGE_PAGE = 2 << 20
 
 
 def empty_images(shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Allocate float32 pixels that begin half a page after a page boundary.
+    """Allocate float32 pixels that begin half a page after the boundary of a page.
+
+    Large arrays begin on a huge page, which numpy asks the kernel for: fewer address translations
+    for who fills them and who reads them.
 
     Parameters
     ----------
@@ -35,8 +38,9 @@ def empty_images(shape: tuple[int, ...]) -> NDArray[np.float32]:
         Uninitialised and C-contiguous.
     """
     size = math.prod(shape) * 4
-    memory = np.empty(size + 2 * _PAGE, dtype=np.uint8)
-    start = -memory.ctypes.data % _PAGE + _OFFSET
+    page = _HUGE_PAGE if size > 2 * _HUGE_PAGE else 2 * _OFFSET
+    memory = np.empty(size + 2 * page, dtype=np.uint8)
+    start = -memory.ctypes.data % page + _OFFSET
     return memory[start : start + size].view(np.float32).reshape(shape)
 
 

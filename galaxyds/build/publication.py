@@ -123,10 +123,11 @@ def _count_warning(context: Context, rows: int) -> tuple[str, ...]:
     if partial or rows == published.count:
         return ()
     share = 100 * (rows - published.count) / published.count
-    return (
+    told = (
         f"{rows:,} objects where the paper has {published.count:,} ({share:+.2f} %, "
-        f"{published.source}): the cut flow shows where; the archive may have changed",
+        f"{published.source}): the cut flow shows where; the archive may have changed"
     )
+    return (told,)
 
 
 def _cut_rows(flow: list[dict[str, Any]]) -> Iterator[CutRow]:

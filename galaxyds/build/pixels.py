@@ -92,9 +92,7 @@ def plan_units(context: Context, folder: Path) -> list[Unit]:
     ]
 
 
-def _near_ends(
-    rows: pa.Table, pixels: Pixels
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def _near_ends(rows: pa.Table, pixels: Pixels) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Which objects may need the frames of the previous and of the next tile."""
     if not pixels.row:
         nobody = np.zeros(rows.num_rows, dtype=np.bool_)

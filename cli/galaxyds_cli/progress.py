@@ -7,7 +7,14 @@ from types import TracebackType
 from typing import TextIO
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.text import Text
 
 from galaxyds.errors import one_line
@@ -27,10 +34,11 @@ class TerminalReporter:
     def __init__(self, stream: TextIO, period: float = 20.0) -> None:
         self._console = Console(file=stream, markup=False, highlight=False, emoji=False)
         self._bars = Progress(
+            SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
             BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[unit]}", markup=False),
+            TextColumn("{task.fields[shown]}", markup=False),
+            TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=self._console,
             transient=True,
@@ -57,6 +65,8 @@ class TerminalReporter:
         if state == "started":
             self._stage, self._begun = name, time.monotonic()
             self._last = self._begun
+            # A bar without an end: the stage may never say how far it is.
+            self._bars.add_task(name, total=None, shown="")
             return
         self._clear()
         taken = "" if state == "skipped" else f" [{time.monotonic() - self._begun:.1f} s]"
@@ -71,9 +81,8 @@ class TerminalReporter:
                 self._last = now
                 self._line(f"  {self._stage:<12} {done:,} of {total:,} {unit}")
             return
-        if not self._bars.tasks:
-            self._bars.add_task(self._stage, total=total, unit=unit)
-        self._bars.update(self._bars.tasks[0].id, completed=done, total=total)
+        shown = f"{done:,} of {total:,} {unit}"
+        self._bars.update(self._bars.tasks[0].id, completed=done, total=total, shown=shown)
 
     def note(self, text: str) -> None:
         """Write a line that stays."""

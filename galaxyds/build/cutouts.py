@@ -73,8 +73,8 @@ class Unit:
 
     @property
     def shard(self) -> Path:
-        """The file that the unit leaves."""
-        return self.directory / f"{self.name}.npz"
+        """The file that the unit leaves; a folder per scan keeps folders small."""
+        return self.directory / str(self.tiles[0].tile[0]) / f"{self.name}.npz"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,7 +229,7 @@ class Shards:
     Parameters
     ----------
     directory : pathlib.Path
-        Holds the ``.npz`` shards.
+        Holds the ``.npz`` shards in one folder per scan.
 
     Attributes
     ----------
@@ -238,7 +238,7 @@ class Shards:
     """
 
     def __init__(self, directory: Path) -> None:
-        self._files = sorted(directory.glob("*.npz"))
+        self._files = sorted(directory.glob("*/*.npz"))
         small = [self._small(path) for path in self._files]
         ids = _join([s["object_id"] for s in small], np.int64)
         order = np.argsort(ids, kind="stable")

@@ -5,7 +5,14 @@ from __future__ import annotations
 import multiprocessing
 import shutil
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    as_completed,
+    wait,
+)
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +36,7 @@ if TYPE_CHECKING:
 
 SHARDS = "shards"
 FRAMES = "frames"
+_AHEAD = 4  # units per worker that wait in the pool's queue
 
 
 def cut_pixels(context: Context, folder: Path) -> str:
@@ -38,6 +46,7 @@ def cut_pixels(context: Context, folder: Path) -> str:
     outcomes: list[Outcome] = []
     total = sum(len(tile.ids) for unit in units for tile in unit.tiles)
     done = 0
+    context.reporter.progress(done, total, "objects")
     for outcome in _run(context, units):
         outcomes.append(outcome)
         done += outcome.objects
@@ -112,21 +121,26 @@ def _run(context: Context, units: list[Unit]) -> Iterator[Outcome]:
         yield from map(run_unit, waiting)
         return
     with _pool(context) as pool:
-        yield from _submit(pool, waiting)
+        yield from _submit(pool, waiting, ahead=_AHEAD * context.options.jobs)
 
 
-def _submit(pool: Executor, units: Iterable[Unit]) -> Iterator[Outcome]:
-    futures = [pool.submit(run_unit, unit) for unit in units]
+def _submit(pool: Executor, units: Iterable[Unit], *, ahead: int) -> Iterator[Outcome]:
+    """Keep ``ahead`` units with the pool: half a million futures at once would fill memory."""
+    running: set[Future[Outcome]] = set()
     try:
-        for future in as_completed(futures):
-            yield future.result()
+        for unit in units:
+            running.add(pool.submit(run_unit, unit))
+            if len(running) >= ahead:
+                finished, running = wait(running, return_when=FIRST_COMPLETED)
+                yield from (future.result() for future in finished)
+        yield from (future.result() for future in as_completed(running))
     except BrokenProcessPool as error:
         raise GalaxydsError(
             "a worker process died (killed, or out of memory): run the same command again to "
             "resume, with a smaller --jobs if memory is short"
         ) from error
     finally:
-        for future in futures:
+        for future in running:
             future.cancel()
 
 

@@ -6,6 +6,7 @@ the manifest will say travels as ``facts.json``.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -194,11 +195,12 @@ def _plain(flow: tuple[CutStep, ...]) -> list[dict[str, Any]]:
 def _after(stage: str) -> Callable[[Context], dict[str, str]]:
     """Inputs that are the finished outputs of the stage before."""
 
-    def digest(context: Context) -> dict[str, str]:
-        outputs = context.workspace.outputs(stage)
-        return {f"output of {stage}": "; ".join(f"{k} {v}" for k, v in sorted(outputs.items()))}
+    def inputs(context: Context) -> dict[str, str]:
+        outputs = sorted(context.workspace.outputs(stage).items())
+        told = "; ".join(f"{name} {digest}" for name, digest in outputs)
+        return {f"output of {stage}": hashlib.sha256(told.encode()).hexdigest()}
 
-    return digest
+    return inputs
 
 
 def _query_inputs(context: Context) -> dict[str, str]:

@@ -25,12 +25,15 @@ def run(workspace: Workspace, stage: str, inputs: dict[str, str], text: str = "x
 
 def interrupted(workspace: Workspace, stage: str, files: tuple[str, ...]) -> None:
     """Run a stage that writes files and then fails."""
-    running = workspace.running(stage, {}, keep=True)
-    folder = running.__enter__()
-    for name in files:
-        (folder / name).write_text("old")
+
+    def fail() -> None:
+        with workspace.running(stage, {}, keep=True) as folder:
+            for name in files:
+                (folder / name).write_text("old")
+            raise ZeroDivisionError
+
     with pytest.raises(ZeroDivisionError):
-        running.__exit__(ZeroDivisionError, ZeroDivisionError(), None)
+        fail()
 
 
 def test_finished_with_equal_inputs_is_done(workspace):

@@ -51,8 +51,8 @@ def band_columns(
 
 
 SDSS_DR17_LICENCE = Licence(
-    name="SDSS data: public domain, with acknowledgement asked for",
-    spdx="CC0-1.0",
+    name="SDSS public data, free to use with acknowledgement",
+    spdx="LicenseRef-SDSS-public-data",
     redistribution="SDSS data releases are public and may be redistributed freely; SDSS asks that "
     "publications acknowledge the survey and cite the data release. Since the terms are stated on "
     "a web page that may change, read them before you publish a copy.",

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from galaxyds_cli.console import gigabytes, show_json, show_table
 from galaxyds_cli.options import Json, Root
+
+if TYPE_CHECKING:
+    from galaxyds.spec import DatasetSpec
+    from galaxyds.store import BuildDirectory
 
 
 def list_datasets(*, root: Root = None, as_json: Json = False) -> None:
@@ -19,48 +27,56 @@ def list_datasets(*, root: Root = None, as_json: Json = False) -> None:
     home = settings.home(root)
     builds = list(list_builds(home))
     if as_json:
-        show_json(
+        show_json(_plain(specs, builds))
+        return
+    _show_specs(specs)
+    if builds:
+        _show_builds(home, builds)
+    else:
+        print(
+            f"Nothing is built in {home}. "
+            "Try: galaxyds build sdss-qso --archive simulated --limit 200"
+        )
+
+
+def _plain(specs: Sequence[DatasetSpec], builds: Sequence[BuildDirectory]) -> dict[str, object]:
+    return {
+        "datasets": [
             {
-                "datasets": [
-                    {"name": s.name, "version": s.version, "title": s.title,
-                     "configs": {c.name: c.published_total for c in s.configs}}
-                    for s in specs
-                ],
-                "builds": [
-                    {"name": b.manifest.name, "config": b.manifest.config,
-                     "version": b.manifest.version, "rows": b.manifest.rows, "path": str(b.path)}
-                    for b in builds
-                ],
+                "name": spec.name,
+                "version": spec.version,
+                "title": spec.title,
+                "configs": {config.name: config.published_total for config in spec.configs},
             }
-        )  # fmt: skip
-        return
-    show_table(
-        ("dataset", "version", "published objects (config)", "what"),
-        [
-            (
-                s.name,
-                s.version,
-                ", ".join(f"{c.published_total:,} ({c.name})" for c in s.configs),
-                s.title,
-            )
-            for s in specs
+            for spec in specs
         ],
-    )
-    if not builds:
-        print(f"Nothing is built in {home}. Try: galaxyds build sdss-qso --archive simulated "
-              "--limit 200")  # fmt: skip
-        return
+        "builds": [
+            {
+                "name": build.manifest.name,
+                "config": build.manifest.config,
+                "version": build.manifest.version,
+                "rows": build.manifest.rows,
+                "path": str(build.path),
+            }
+            for build in builds
+        ],
+    }
+
+
+def _show_specs(specs: Sequence[DatasetSpec]) -> None:
+    rows = []
+    for spec in specs:
+        counts = (f"{config.published_total:,} ({config.name})" for config in spec.configs)
+        rows.append((spec.name, spec.version, ", ".join(counts), spec.title))
+    show_table(("dataset", "version", "published objects (config)", "what"), rows)
+
+
+def _show_builds(home: Path, builds: Sequence[BuildDirectory]) -> None:
     print(f"Built in {home}:")
-    show_table(
-        ("build", "objects", "size", "nature"),
-        [
-            (
-                f"{b.manifest.name}/{b.manifest.config}:{b.manifest.version}",
-                f"{b.manifest.rows:,}",
-                gigabytes(sum(f.bytes for f in b.manifest.files.values())),
-                b.manifest.nature(),
-            )
-            for b in builds
-        ],
-        right=(1, 2),
-    )
+    rows = []
+    for build in builds:
+        manifest = build.manifest
+        size = gigabytes(sum(file.bytes for file in manifest.files.values()))
+        address = f"{manifest.name}/{manifest.config}:{manifest.version}"
+        rows.append((address, f"{manifest.rows:,}", size, manifest.nature()))
+    show_table(("build", "objects", "size", "nature"), rows, right=(1, 2))

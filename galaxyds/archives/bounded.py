@@ -5,11 +5,11 @@ marker, and nothing may follow that marker.  Whatever is wrong ends in
 :class:`~galaxyds.errors.DataIntegrityError`, which names the file, what was expected, what was
 found and the likely cause.
 
-The standard library's :mod:`bz2` decides what is a sound stream.  ``indexed_bzip2`` is faster
-(about 1.35 times on one thread, 2.1 times on two), but it passes over bytes behind the stream and,
-with several threads, over the stream's own checksum.  Its output is therefore used only if the
-stream's frame (magic numbers, checksums, last byte) proves complete and single; a stream that does
-not prove it goes to :mod:`bz2`, whose verdict stands.
+The standard library's :mod:`bz2` decides what is a sound stream.  ``rapidgzip`` decodes bzip2 about
+1.45 times as fast on one thread and on several threads at once, but it passes over bytes behind the
+stream and, with several threads, over the stream's own checksum.  Its output is therefore used only
+if the stream's frame (magic numbers, checksums, last byte) proves complete and single; a stream
+that does not prove it goes to :mod:`bz2`, whose verdict stands.
 """
 
 from __future__ import annotations
@@ -169,15 +169,15 @@ def _frame_is_whole(data: bytes) -> bool:
 
 
 def _fast(data: bytes, limit: int, threads: int) -> memoryview | None:
-    """Decode with ``indexed_bzip2``; None where the result is not proven to be right."""
+    """Decode with ``rapidgzip``; None where the result is not proven to be right."""
     try:
-        import indexed_bzip2
+        from rapidgzip import IndexedBzip2File
     except ImportError:
         return None
     buffer = memoryview(bytearray(limit + 1))
     filled = 0
     try:
-        with indexed_bzip2.open(io.BytesIO(data), parallelization=threads) as stream:
+        with IndexedBzip2File(io.BytesIO(data), parallelization=threads) as stream:
             while filled <= limit and (count := stream.readinto(buffer[filled:])):
                 filled += count
             offsets = sorted(stream.block_offsets()) if filled <= limit else []

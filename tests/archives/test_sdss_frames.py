@@ -98,22 +98,23 @@ def test_a_pc_matrix_means_the_same_as_a_cd_matrix(tmp_path):
 
 
 def test_a_frame_is_decompressed_exactly_once(survey_data, monkeypatch):
-    import indexed_bzip2
+    import rapidgzip
 
     opened = []
+    decoder = rapidgzip.IndexedBzip2File
 
     def fast(source, parallelization):
-        opened.append("indexed_bzip2")
-        return indexed_bzip2.IndexedBzip2File(source, parallelization=parallelization)
+        opened.append("rapidgzip")
+        return decoder(source, parallelization=parallelization)
 
     class Careful:
         def __init__(self):
             opened.append("bz2")
 
-    monkeypatch.setattr(indexed_bzip2, "open", fast)
+    monkeypatch.setattr(rapidgzip, "IndexedBzip2File", fast)
     monkeypatch.setattr(bounded.bz2, "BZ2Decompressor", Careful)
     read_frame(survey_data / REAL.format("g"), "g")
-    assert opened == ["indexed_bzip2"]
+    assert opened == ["rapidgzip"]
 
 
 def edited(change) -> bytes:

@@ -2,19 +2,23 @@
 
 Worker processes must copy every batch between processes, and fresh memory for every batch costs
 more than the copy into it.  A thread that fills used memory has neither cost, since the gather runs
-without the interpreter's lock.
+without the interpreter's lock.  A batch is gathered in parts: a caller that has to wait for one
+takes parts too, so that a fast consumer gets two threads and a slow one is left alone.
 """
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
 from galaxyds.errors import UsageError
 from galaxyds.loaders.dataset import GalaxyDataset, Sample, collate
@@ -23,7 +27,8 @@ from galaxyds.loaders.gather import empty_images
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_Read = Callable[["NDArray[np.int64]"], Sample]
+_PART_BYTES = 2 << 20
+"""Pixels per part of a batch: a few per batch, each much longer than handing it out takes."""
 
 
 class BatchLoader:
@@ -92,8 +97,8 @@ class BatchLoader:
             for start in range(0, len(self) * self.batch_size, self.batch_size)
         ]
         if not self.prefetch:
-            return map(self._read, batches)
-        return _read_ahead(batches, self._read, self.prefetch)
+            return (self._begin(positions).finish() for positions in batches)
+        return _read_ahead(batches, self._begin, self.prefetch)
 
     def order(self, epoch: int) -> NDArray[np.int64]:
         """Positions in the order of an epoch; the same for the same seed and epoch, anywhere."""
@@ -101,10 +106,55 @@ class BatchLoader:
             return np.arange(len(self.dataset))
         return np.random.default_rng([self.seed, epoch]).permutation(len(self.dataset))
 
-    def _read(self, positions: NDArray[np.int64]) -> Sample:
+    def _begin(self, positions: NDArray[np.int64]) -> _Job:
         if self.dataset.transform is not None:
-            return collate(self.dataset.__getitems__(positions.tolist()))
-        return self.dataset.batch(positions, out=self._pool.take(len(positions)))
+            batch: Sample = {}
+            return _Job(batch, [partial(self._transformed, positions, batch)])
+        pixels = self._pool.take(len(positions))
+        batch = {"image": torch.from_numpy(pixels), **self.dataset.values(positions)}
+        size = max(1, _PART_BYTES // (4 * math.prod(self.dataset.image_shape)))
+        slices = [slice(k, k + size) for k in range(0, len(positions), size)]
+        gather = self.dataset.gather
+        return _Job(batch, [partial(gather, positions[part], pixels[part]) for part in slices])
+
+    def _transformed(self, positions: NDArray[np.int64], batch: Sample) -> None:
+        batch.update(collate(self.dataset.__getitems__(positions.tolist())))
+
+
+class _Job:
+    """A batch that is being read, in parts that any thread may take."""
+
+    def __init__(self, batch: Sample, parts: list[Callable[[], None]]) -> None:
+        self._batch = batch
+        self._parts = deque(parts)
+        self._left = len(parts)
+        self._lock = threading.Lock()
+        self._done = threading.Event()
+        self._error: BaseException | None = None
+
+    def help(self) -> None:
+        """Take parts until none is left; others may still be at work on theirs."""
+        while self._parts:
+            try:
+                part = self._parts.popleft()
+            except IndexError:  # another thread took the last one
+                return
+            try:
+                part()
+            except BaseException as error:  # raised again by `finish`
+                self._error = error
+            with self._lock:
+                self._left -= 1
+                if not self._left:
+                    self._done.set()
+
+    def finish(self) -> Sample:
+        """Do or await what is left; return the batch or raise what went wrong."""
+        self.help()
+        self._done.wait()
+        if self._error is not None:
+            raise self._error
+        return self._batch
 
 
 class _Pool:
@@ -126,9 +176,12 @@ class _Pool:
         return view
 
 
-def _read_ahead(batches: list[NDArray[np.int64]], read: _Read, ahead: int) -> Iterator[Sample]:
+def _read_ahead(
+    batches: list[NDArray[np.int64]], begin: Callable[[NDArray[np.int64]], _Job], ahead: int
+) -> Iterator[Sample]:
     """Yield batches that a thread reads; end the thread whatever ends the iteration."""
     ready: queue.SimpleQueue[Sample | BaseException] = queue.SimpleQueue()
+    current: deque[_Job] = deque(maxlen=1)
     room = threading.Semaphore(ahead)
     stopped = threading.Event()
 
@@ -138,7 +191,11 @@ def _read_ahead(batches: list[NDArray[np.int64]], read: _Read, ahead: int) -> It
                 room.acquire()
                 if stopped.is_set():
                     return
-                ready.put(read(positions))
+                job = begin(positions)
+                current.append(job)
+                ready.put(job.finish())
+                current.clear()
+                del job  # it holds the batch, whose memory comes back when nothing does
         except BaseException as error:  # raised again where the batch is asked for
             ready.put(error)
 
@@ -146,7 +203,7 @@ def _read_ahead(batches: list[NDArray[np.int64]], read: _Read, ahead: int) -> It
     thread.start()
     try:
         for _ in batches:
-            answer = ready.get()
+            answer = _await(ready, current)
             if isinstance(answer, BaseException):
                 raise answer
             room.release()
@@ -156,3 +213,13 @@ def _read_ahead(batches: list[NDArray[np.int64]], read: _Read, ahead: int) -> It
         stopped.set()
         room.release()
         thread.join()
+
+
+def _await(
+    ready: queue.SimpleQueue[Sample | BaseException], current: deque[_Job]
+) -> Sample | BaseException:
+    """Return the next batch; instead of waiting for it, help to read it."""
+    if ready.empty():
+        for job in tuple(current):
+            job.help()
+    return ready.get()

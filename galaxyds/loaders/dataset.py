@@ -233,12 +233,39 @@ class GalaxyDataset(Dataset[Sample]):
         """
         positions = self._positions(indices)
         pixels = empty_images((len(positions), *self.image_shape)) if out is None else out
-        gather(self._images(), self._rows[positions], bands=self._band_index, out=pixels)
-        batch: Sample = {"image": torch.from_numpy(pixels)}
-        for name, values in self._values.items():
-            taken = values[positions]
-            batch[name] = taken.tolist() if taken.dtype == object else torch.from_numpy(taken)
-        return batch
+        self.gather(positions, pixels)
+        return {"image": torch.from_numpy(pixels), **self.values(positions)}
+
+    def gather(self, positions: NDArray[np.int64], out: NDArray[np.float32]) -> None:
+        """Copy the pixels of a batch; safe to call from several threads.
+
+        Parameters
+        ----------
+        positions : ndarray of int64, shape (k,)
+            In this dataset, from 0 on; not checked.
+        out : ndarray of float32, shape (k, bands, rows, columns)
+            Contiguous.
+        """
+        gather(self._images(), self._rows[positions], bands=self._band_index, out=out)
+
+    def values(self, positions: NDArray[np.int64]) -> Sample:
+        """Return the columns of a batch, without its pixels, in new memory.
+
+        Parameters
+        ----------
+        positions : ndarray of int64, shape (k,)
+            In this dataset, from 0 on.
+
+        Returns
+        -------
+        dict
+            A tensor (k,), or a list of k texts, per column.
+        """
+        taken = {name: values[positions] for name, values in self._values.items()}
+        return {
+            name: values.tolist() if values.dtype == object else torch.from_numpy(values)
+            for name, values in taken.items()
+        }
 
     def catalog(self, form: str = "pandas") -> Any:
         """All stored columns of this split's objects, missing values as the form has them.

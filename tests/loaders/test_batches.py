@@ -10,6 +10,7 @@ import torch
 
 from galaxyds.errors import UsageError
 from galaxyds.loaders import BatchLoader
+from galaxyds.loaders.batches import _Job
 from galaxyds.loaders.gather import empty_images, gather
 from tests.loaders.test_dataset import TinySky
 from tests.small_build import images, make_build, table
@@ -144,6 +145,38 @@ def test_an_exception_in_the_thread_surfaces_where_the_batch_is_asked_for(tmp_pa
     with pytest.raises(LookupError, match="sample nine"):
         next(batches)
     assert prefetchers() == []
+
+
+def test_a_waiting_caller_takes_parts_of_the_batch():
+    entered, release, seen = threading.Event(), threading.Event(), []
+
+    def slow():
+        entered.set()
+        release.wait(30)
+        seen.append(threading.current_thread().name)
+
+    def fast():
+        seen.append(threading.current_thread().name)
+        if len(seen) == 3:
+            release.set()
+
+    job = _Job({"image": 1}, [slow, fast, fast, fast])
+    thread = threading.Thread(target=job.finish, name="other")
+    thread.start()
+    entered.wait(30)
+    assert job.finish() == {"image": 1}  # returns only when the slow part is done, too
+    thread.join()
+    assert sorted(seen) == ["MainThread"] * 3 + ["other"]
+
+
+def test_a_part_that_fails_fails_the_batch_for_everyone():
+    def fail():
+        raise LookupError("part")
+
+    job = _Job({}, [lambda: None, fail, lambda: None])
+    for _ in range(2):
+        with pytest.raises(LookupError, match="part"):
+            job.finish()
 
 
 def test_two_iterations_at_once_do_not_disturb_each_other(dataset):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from galaxyds.errors import missing_extra, storage_error
+from galaxyds.errors import StorageError, missing_extra
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -166,10 +166,12 @@ def save(figure: Figure, path: Path) -> None:
         If it cannot be written.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, format="png")
     except OSError as error:
-        raise storage_error(error, path) from error
+        reason = error.strerror or str(error)
+        raise StorageError(
+            f"cannot write the picture {path}: {reason}; name another file", path=str(path)
+        ) from error
 
 
 def _figure_class() -> type[Figure]:

@@ -53,7 +53,7 @@ def resolve(variable: str, default: str) -> Resolved:
     UsageError
         If the configuration file is no TOML.
     """
-    if variable in os.environ:
+    if os.environ.get(variable):  # set to nothing is not set
         return Resolved(os.environ[variable], f"environment ({variable})")
     path = config_file()
     if path.is_file():

@@ -54,8 +54,12 @@ def build(
         drop_failed=drop_failed,
         jobs=jobs,
     )
-    with TerminalReporter(sys.stderr) as reporter:
-        summary = run_build(request, start=start, reporter=reporter)
+    try:
+        with TerminalReporter(sys.stderr) as reporter:
+            summary = run_build(request, start=start, reporter=reporter)
+    except KeyboardInterrupt:
+        typer.echo("interrupted: what was finished is kept; run the same command again", err=True)
+        raise typer.Exit(130) from None
     if as_json:
         show_json({"path": str(summary.path), "version": summary.manifest.version,
                    "rows": summary.manifest.rows, "skipped": summary.skipped,
@@ -66,7 +70,7 @@ def build(
 
 def _show(summary: Summary) -> None:
     manifest = summary.manifest
-    if len(summary.skipped) > 0 and summary.seconds < 5 and _all_skipped(summary):
+    if _all_skipped(summary):
         print(f"Already built: {summary.path} ({manifest.rows:,} objects, {manifest.nature()})")
         return
     if manifest.cut_flow:

@@ -52,6 +52,10 @@ class CatalogQuery:
     only: tuple[str, tuple[int, ...]] | None = None
 
 
+FRAMES_ENDPOINT = "frames"
+"""Name of the service that delivers pixels; any other name is a catalogue."""
+
+
 class Need(NamedTuple):
     """Something that an archive needs before it can work, and whether it is there."""
 
@@ -94,7 +98,7 @@ class CatalogArchive(Protocol):
         """
 
     def endpoints(self) -> dict[str, str]:
-        """Base URLs in use, by service, for the manifest."""
+        """Base URLs in use, by service; that of the pixels is named :data:`FRAMES_ENDPOINT`."""
 
     def needs(self) -> tuple[Need, ...]:
         """Accounts and packages that this archive needs."""

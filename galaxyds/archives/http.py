@@ -36,6 +36,7 @@ USER_AGENT = f"galaxyds/{__version__}"
 RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _LOG = logging.getLogger(__name__)
+_PATIENCE = 2  # setbacks of one request that a person need not hear of
 _MOST_REDIRECTS = 5
 _CHUNK = 1 << 16
 _WORDS_BYTES = 1 << 16
@@ -431,7 +432,17 @@ class Http:
                 break
             if attempt + 1 < self.policy.attempts:
                 pause = self._pause(attempt, last.retry_after)
-                _LOG.info("%s: %s; asking again in %.0f s", self.service, last.reason, pause)
+                level = logging.WARNING if attempt >= _PATIENCE else logging.INFO
+                words = "%s: %s; attempt %d of %d in %.0f s"
+                _LOG.log(
+                    level,
+                    words,
+                    self.service,
+                    last.reason,
+                    attempt + 2,
+                    self.policy.attempts,
+                    pause,
+                )
                 self.clock.sleep(pause)
         url = shown_url(call.url)
         raise ArchiveError(

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 
 from galaxyds import settings
 from galaxyds.archives import sql
-from galaxyds.archives.base import CatalogQuery, Need, Tile
+from galaxyds.archives.base import FRAMES_ENDPOINT, CatalogQuery, Need, Tile
 from galaxyds.archives.http import Http, rate_directory
 from galaxyds.archives.rate import RateLimit
 from galaxyds.archives.redact import shown_url
@@ -318,9 +318,9 @@ class SDSSArchive:
     def endpoints(self) -> dict[str, str]:
         """Base URLs in use, by service."""
         if self.kind == "casjobs":
-            used = {"casjobs": base_url("GALAXYDS_SDSS_CASJOBS_URL"), "sas": self.sas}
+            used = {"casjobs": base_url("GALAXYDS_SDSS_CASJOBS_URL"), FRAMES_ENDPOINT: self.sas}
         else:
-            used = {"skyserver": self.skyserver, "sas": self.sas}
+            used = {"skyserver": self.skyserver, FRAMES_ENDPOINT: self.sas}
         return {service: shown_url(url) for service, url in used.items()}
 
     def needs(self) -> tuple[Need, ...]:

@@ -79,11 +79,24 @@ class Unit:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What became of a unit: ``error`` is None if its shard stands."""
+    """What became of a unit.
+
+    Attributes
+    ----------
+    name : str
+        The unit.
+    objects : int
+        How many it has.
+    error : GalaxydsError or None
+        None if its shard stands.
+    missing : tuple of str
+        What the archive says that it does not hold, one line per tile.
+    """
 
     name: str
     objects: int
     error: GalaxydsError | None = None
+    missing: tuple[str, ...] = ()
 
 
 def run_unit(unit: Unit) -> Outcome:
@@ -107,8 +120,9 @@ def run_unit(unit: Unit) -> Outcome:
     count = sum(len(tile.ids) for tile in unit.tiles)
     if unit.shard.exists():
         return Outcome(name=unit.name, objects=count)
+    frames = _Frames(unit)
     try:
-        parts = list(_cut_tiles(unit))
+        parts = list(_cut_tiles(unit, frames))
         _write_shard(unit, parts)
     except StorageError:
         raise
@@ -116,7 +130,9 @@ def run_unit(unit: Unit) -> Outcome:
         # What was fetched stays for the next try, a frame that came in half included.
         return Outcome(name=unit.name, objects=count, error=error)
     shutil.rmtree(unit.scratch / unit.name, ignore_errors=True)
-    return Outcome(name=unit.name, objects=count)
+    own = {tile.tile for tile in unit.tiles}
+    missing = tuple(words for tile, words in frames.missing.items() if tile in own)
+    return Outcome(name=unit.name, objects=count, missing=missing)
 
 
 class _Frames:
@@ -125,6 +141,7 @@ class _Frames:
     def __init__(self, unit: Unit) -> None:
         self._unit = unit
         self._held: dict[Tile, dict[str, Frame] | None] = {}
+        self.missing: dict[Tile, str] = {}
 
     def get(self, tile: Tile) -> dict[str, Frame] | None:
         """Frames by band, or None if the archive does not hold the tile."""
@@ -143,12 +160,13 @@ class _Frames:
         folder.mkdir(parents=True, exist_ok=True)
         try:
             frames = self._fetch(tile, folder)
-        except NotInArchiveError:
+        except NotInArchiveError as error:
+            self.missing[tile] = error.message
             frames = None
         except DataIntegrityError:
             # What was stored may have been damaged on the way: fetch it afresh, once.
-            shutil.rmtree(folder)
-            folder.mkdir(parents=True)
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True, exist_ok=True)
             frames = self._fetch(tile, folder)
         shutil.rmtree(folder, ignore_errors=True)
         return frames
@@ -159,8 +177,7 @@ class _Frames:
         return {band: archive.read(paths[band], band) for band in self._unit.bands}
 
 
-def _cut_tiles(unit: Unit) -> Iterator[tuple[TileObjects, FieldCutouts | None]]:
-    frames = _Frames(unit)
+def _cut_tiles(unit: Unit, frames: _Frames) -> Iterator[tuple[TileObjects, FieldCutouts | None]]:
     for objects in unit.tiles:
         own = frames.get(objects.tile)
         if own is None:
@@ -239,7 +256,7 @@ class Shards:
 
     def __init__(self, directory: Path) -> None:
         self._files = sorted(directory.glob("*/*.npz"))
-        small = [self._small(path) for path in self._files]
+        self._smalls = small = [self._small(path) for path in self._files]
         ids = _join([s["object_id"] for s in small], np.int64)
         order = np.argsort(ids, kind="stable")
         self.object_id = ids[order].astype(np.int64)
@@ -255,6 +272,12 @@ class Shards:
             for s in small
             for i, reason in zip(s["dropped_id"], s["dropped_reason"], strict=True)
         )
+
+    def forget(self, reason: str) -> None:
+        """Remove the shards that dropped an object for this reason: they are cut again."""
+        for path, small in zip(self._files, self._smalls, strict=True):
+            if reason in small["dropped_reason"].tolist():
+                path.unlink()
 
     def blocks(self, size: int = 256) -> Iterator[NDArray[np.float32]]:
         """Yield pixels (up to ``size``, bands, rows, columns) in the order of ``object_id``."""

@@ -21,14 +21,20 @@ from galaxyds.build.progress import LogReporter, Reporter
 from galaxyds.build.publication import DATASET
 from galaxyds.build.stages import STAGES
 from galaxyds.build.workspace import Workspace
-from galaxyds.errors import CredentialsError, MissingExtraError, UsageError
+from galaxyds.errors import (
+    CredentialsError,
+    DataIntegrityError,
+    MissingExtraError,
+    UsageError,
+    storage_error,
+)
 from galaxyds.refs import DatasetRef, to_snake
 from galaxyds.spec import DatasetSpec
 from galaxyds.specs import get_spec
 from galaxyds.store import Manifest, Selection, build_path, read_manifest
 from galaxyds.store.files import fsync_directory, temporary_name
+from galaxyds.store.layout import MANIFEST, WORK
 
-WORK = ".work"
 LOG = logging.getLogger("galaxyds.build")
 
 
@@ -129,12 +135,14 @@ def build(
     check_needs(context.archive)
     context.workspace.create()
     with _locked(context.workspace), _logged(context) as log:
+        context.workspace.recover()
+        _sweep(context.destination)
         if start is not None:
             context.workspace.restart_from(start)
         elif not context.destination.exists():
             context.workspace.forget_released()
         skipped = tuple(run_stages(context))
-        manifest = read_manifest(context.destination / "manifest.json")
+        manifest = _published(context)
         return Summary(
             path=context.destination,
             manifest=manifest,
@@ -191,13 +199,15 @@ def open_context(
 
 def run_stages(context: Context) -> Iterator[str]:
     """Run what is not finished; yield the names of stages that were skipped."""
+    outdated = False
     for name in context.spec.stages:
         stage = STAGES[name]
         inputs = stage.inputs(context)
-        if context.workspace.is_done(name, inputs):
+        if context.workspace.is_done(name, inputs, outdated=outdated):
             context.reporter.stage(name, "skipped", "finished before")
             yield name
             continue
+        outdated = True
         context.reporter.stage(name, "started")
         with context.workspace.running(name, inputs, keep=stage.keep) as folder:
             detail = stage.run(context, folder)
@@ -207,6 +217,36 @@ def run_stages(context: Context) -> Iterator[str]:
         publish(context)
     if context.workspace.holds_files("cutouts"):
         context.workspace.release("cutouts")
+
+
+def _published(context: Context) -> Manifest:
+    """Manifest of the published build, its files there and of the right size."""
+    again = "run the same command with --from cutouts to make it again"
+    try:
+        manifest = read_manifest(context.destination / MANIFEST)
+    except DataIntegrityError as error:
+        raise DataIntegrityError(
+            f"{context.destination} is damaged, its manifest cannot be read: {again}",
+            **error.values,
+        ) from error
+    for name, record in manifest.files.items():
+        path = context.destination / name
+        size = path.stat().st_size if path.is_file() else -1
+        if size != record.bytes:
+            got = "it is missing" if size < 0 else f"it has {size} bytes"
+            raise DataIntegrityError(
+                f"{path} is damaged, expected {record.bytes} bytes, {got}: {again}",
+                file=str(path),
+                expected=record.bytes,
+                got=size,
+            )
+    return manifest
+
+
+def _sweep(target: Path) -> None:
+    """Remove what a killed replacement of this build left beside it."""
+    for leftover in target.parent.glob(f".{target.name}.*.tmp"):
+        shutil.rmtree(leftover, ignore_errors=True)
 
 
 def publish(context: Context) -> None:
@@ -281,6 +321,8 @@ def _locked(workspace: Workspace) -> Iterator[None]:
     except Timeout:
         LOG.warning("another process builds in %s: waiting for it", workspace.directory)
         lock.acquire()
+    except OSError as error:
+        raise storage_error(error, workspace.directory) from error
     try:
         yield
     finally:
@@ -291,20 +333,26 @@ def _locked(workspace: Workspace) -> Iterator[None]:
 def _logged(context: Context) -> Iterator[Path]:
     """Append to the build's own log file, credentials blanked out."""
     path = context.workspace.directory / "build.log"
-    handler = logging.FileHandler(path, encoding="utf-8")
+    try:
+        handler = logging.FileHandler(path, encoding="utf-8")
+    except OSError as error:
+        raise storage_error(error, path) from error
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     handler.addFilter(REDACTION)
     logger = logging.getLogger("galaxyds")
+    level = logger.level
     logger.addHandler(handler)
-    if logger.level == logging.NOTSET:
+    if level == logging.NOTSET:
         logger.setLevel(logging.INFO)
     LOG.info("%s/%s %s from %s", context.spec.name, context.config.name, context.version,
              context.archive.name)  # fmt: skip
     try:
         yield path
     except BaseException as error:
-        LOG.log(logging.ERROR, "stopped: %s: %s", type(error).__name__, error)
+        # At INFO: whoever called shows the error itself.
+        LOG.info("stopped: %s: %s", type(error).__name__, error)
         raise
     finally:
+        logger.setLevel(level)
         logger.removeHandler(handler)
         handler.close()

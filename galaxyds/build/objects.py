@@ -67,7 +67,7 @@ def read_object_list(path: Path) -> ObjectList:
     try:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         frame = _read_table(path)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # a damaged table makes its reader raise anything
         raise UsageError(f"cannot read the object list {path}: {one_line(str(error))}") from error
     columns = {name.lower().replace("_", "").lstrip("#").strip(): name for name in frame.columns}
     identity = next((columns[n] for n in _ID_NAMES if n in columns), None)

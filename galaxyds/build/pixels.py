@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
+import os
 import shutil
+import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import (
     FIRST_COMPLETED,
@@ -20,13 +23,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from galaxyds.archives.base import FRAMES_ENDPOINT
 from galaxyds.build.context import Context
-from galaxyds.build.cutouts import FAILED, Outcome, TileObjects, Unit, run_unit
+from galaxyds.build.cutouts import (
+    FAILED,
+    FRAME_MISSING,
+    Outcome,
+    Shards,
+    TileObjects,
+    Unit,
+    run_unit,
+)
 from galaxyds.build.tables import read_rows
 from galaxyds.build.workspace import write_facts
 from galaxyds.catalog import chains, tiles_of
-from galaxyds.errors import ArchiveError, GalaxydsError, StorageError
+from galaxyds.errors import ArchiveError, GalaxydsError, NotInArchiveError, StorageError
 from galaxyds.pixels import needs_neighbours
+from galaxyds.store import require_space
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -37,25 +50,63 @@ if TYPE_CHECKING:
 SHARDS = "shards"
 FRAMES = "frames"
 _AHEAD = 4  # units per worker that wait in the pool's queue
+_PATIENCE = 3  # failures in a row, beside two per worker, that stop a build
+_MISSING_SHARE = 0.01  # objects without frames beyond which an archive is taken for broken
+_ROOM = 2.9  # disk at the peak over the size of the pixels: shards, HDF5 and hub
+LOG = logging.getLogger("galaxyds.build")
 
 
 def cut_pixels(context: Context, folder: Path) -> str:
     """Cut every object out of its frames; finished units survive an interruption."""
     units = plan_units(context, folder)
-    (folder / SHARDS).mkdir(exist_ok=True)
-    outcomes: list[Outcome] = []
     total = sum(len(tile.ids) for unit in units for tile in unit.tiles)
-    done = 0
-    context.reporter.progress(done, total, "objects")
-    for outcome in _run(context, units):
-        outcomes.append(outcome)
-        done += outcome.objects
-        context.reporter.progress(done, total, "objects")
-    failed = [outcome for outcome in outcomes if outcome.error is not None]
+    bytes_needed = int(_ROOM * total * 4 * np.prod(context.spec.image_shape()))
+    require_space(folder, bytes_needed, what=f"building {context.spec.name}")
+    (folder / SHARDS).mkdir(exist_ok=True)
+    failed = _run_all(context, units, total)
     _settle_failures(context, failed, len(units))
+    _settle_missing(context, Shards(folder / SHARDS), total)
     shutil.rmtree(context.workspace.directory / FRAMES, ignore_errors=True)
     write_facts(folder, {"failed": {o.name: str(o.error) for o in failed}})
     return f"{total - sum(o.objects for o in failed):,} objects in {len(units):,} units"
+
+
+def _run_all(context: Context, units: list[Unit], total: int) -> list[Outcome]:
+    """Run all units, or stop where the archive fails time after time; return the failed ones."""
+    failed: list[Outcome] = []
+    done = in_a_row = 0
+    context.reporter.progress(done, total, "objects")
+    for outcome in _run(context, units):
+        for words in outcome.missing:
+            LOG.warning("tile of unit %s left out: %s", outcome.name, words)
+        if outcome.error is None:
+            done, in_a_row = done + outcome.objects, 0
+        else:
+            failed.append(outcome)
+            in_a_row += isinstance(outcome.error, ArchiveError)
+        context.reporter.progress(done, total, "objects")
+        if in_a_row >= _PATIENCE + 2 * context.options.jobs:
+            raise ArchiveError(
+                f"{in_a_row} units failed one after the other, {done:,} of {total:,} objects are "
+                f"done and kept; the last: {failed[-1].error} (run the same command again to "
+                "resume)",
+                service=context.archive.name,
+            )
+    return failed
+
+
+def _settle_missing(context: Context, shards: Shards, total: int) -> None:
+    """Take an archive that lacks more than a few frames for broken, not for incomplete."""
+    missing = sum(reason == FRAME_MISSING for _, reason in shards.dropped)
+    if missing <= _MISSING_SHARE * total or context.options.drop_failed:
+        return
+    shards.forget(FRAME_MISSING)
+    raise NotInArchiveError(
+        f"the archive answers that it does not hold the frames of {missing:,} of {total:,} "
+        f"objects: check {context.archive.endpoints().get(FRAMES_ENDPOINT, 'its address')} and run "
+        "the same command again, or add --drop-failed to leave these objects out",
+        missing=missing,
+    )
 
 
 def plan_units(context: Context, folder: Path) -> list[Unit]:
@@ -144,14 +195,30 @@ def _submit(pool: Executor, units: Iterable[Unit], *, ahead: int) -> Iterator[Ou
             future.cancel()
 
 
+def _die_with_parent() -> None:
+    """End a worker when the build's process is gone: it must not work beside a resumed build."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, name="galaxyds-parent-watch", daemon=True).start()
+
+
 @contextmanager
 def _pool(context: Context) -> Iterator[Executor]:
     if context.executor is not None:
         yield context.executor
         return
-    # forkserver: no inherited locks or maps, and cheaper than a fresh interpreter per worker.
-    method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-    pool = ProcessPoolExecutor(context.options.jobs, mp_context=multiprocessing.get_context(method))
+    # Spawned, not forked: no inherited locks or maps, and a worker hears when its parent is gone.
+    pool = ProcessPoolExecutor(
+        context.options.jobs,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_die_with_parent,
+    )
     try:
         yield pool
     finally:

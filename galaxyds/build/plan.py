@@ -36,9 +36,10 @@ class Plan:
     address, version, archive : str
         What would be built, and from where.
     rows : int
-        Rows after the cuts that the archive applies (for a list: wanted objects).
+        Rows after the cuts (for a list: wanted objects; without the archive's account: the
+        published number).
     tiles : int
-        Tiles to fetch; None if only the archive's answer will tell.
+        Tiles to fetch; for a list, and without the archive's account, at most one per object.
     fetch_bytes : int
         Bytes to transfer for the pixels, estimated.
     disk_bytes, free_bytes : int
@@ -108,7 +109,9 @@ def make_plan(request: Request) -> Plan:
 def _extent(context: Context) -> tuple[int, int]:
     """Rows and tiles of the build."""
     if context.objects is not None:
-        return len(context.objects), len(context.objects)
+        return len(context.objects), len(context.objects)  # at most
+    if any(not need.present for need in context.archive.needs()):
+        return context.config.published_total, context.config.published_total  # at most
     columns = context.table_columns()
     request = CatalogQuery(
         columns=columns,

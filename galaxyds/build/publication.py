@@ -87,7 +87,7 @@ def _manifest(context: Context, rows: int, shards: Shards) -> Manifest:
     spec, archive = context.spec, context.archive
     facts = {
         stage: read_facts(context.workspace.path(stage))
-        for stage in ("query", "cut", "deduplicate")
+        for stage in ("query", "cut", "deduplicate", "cutouts")
     }
     return Manifest(
         name=spec.name,
@@ -106,6 +106,7 @@ def _manifest(context: Context, rows: int, shards: Shards) -> Manifest:
         shape=spec.image_shape(),
         selection=context.options.selection,
         align=context.options.align,
+        failed=len(facts["cutouts"]["failed"]),
         queries=tuple(facts["query"]["queries"]),
         cut_flow=tuple(_cut_rows([*facts["query"]["cut_flow"], *facts["cut"]["cut_flow"]])),
         duplicates={facts["deduplicate"]["rule"]: facts["deduplicate"]["removed"]},
@@ -140,6 +141,8 @@ def _cut_rows(flow: list[dict[str, Any]]) -> Iterator[CutRow]:
             removed=step["before"] - step["after"],
             why=step["why"],
             source=step["source"],
+            where=step["where"],
+            has_effect=step["has_effect"],
         )
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from galaxyds.archives.base import CatalogQuery
+from galaxyds.archives.base import FRAMES_ENDPOINT, CatalogQuery
 from galaxyds.build.context import Context
 from galaxyds.build.pixels import cut_pixels
 from galaxyds.build.publication import verify_files, write_files
@@ -210,7 +210,11 @@ def _query_inputs(context: Context) -> dict[str, str]:
     return {
         "archive": context.archive.name,
         "data release": context.spec.data_release,
-        "endpoints": "; ".join(f"{k} {v}" for k, v in sorted(context.archive.endpoints().items())),
+        "catalogue": "; ".join(
+            f"{name} {url}"
+            for name, url in sorted(context.archive.endpoints().items())
+            if name != FRAMES_ENDPOINT  # a mirror serves the same frames
+        ),
         "sql": context.archive.sql(request),
         "object list": selection.objects_sha256 or "",
     }

@@ -59,6 +59,16 @@ class Workspace:
         except OSError as error:
             raise storage_error(error, self.directory) from error
 
+    def recover(self) -> None:
+        """Finish what a kill in the middle of :meth:`release` left half done."""
+        for stage in self.stages:
+            kept = self.directory / f"{stage}.released"
+            if not self.path(stage).exists() and (kept / _RELEASED).exists():
+                kept.replace(self.path(stage))
+            for leftover in (kept, self.directory / f"{stage}.trash"):
+                if leftover.exists():
+                    shutil.rmtree(leftover)
+
     def finished(self) -> frozenset[str]:
         """Names of the stages that are finished, whatever their inputs."""
         return frozenset(s for s in self.stages if (self.path(s) / "done.json").is_file())
@@ -71,8 +81,18 @@ class Workspace:
         """Folder in which a stage works."""
         return self.directory / f"{stage}.partial"
 
-    def is_done(self, stage: str, inputs: Inputs) -> bool:
+    def is_done(self, stage: str, inputs: Inputs, *, outdated: bool = False) -> bool:
         """Whether a stage is finished with these inputs.
+
+        Parameters
+        ----------
+        stage : str
+            Its name.
+        inputs : mapping of str to str
+            What decides its outputs now.
+        outdated : bool
+            Whether an earlier stage has just run again: then other inputs are no conflict, and what
+            was made from the old ones is removed.
 
         Raises
         ------
@@ -81,8 +101,11 @@ class Workspace:
         """
         for folder in (self.path(stage), self.partial(stage)):
             record = _read_json(folder / "inputs.json")
-            if record is not None and record != dict(inputs):
+            if record is None or record == dict(inputs):
+                continue
+            if not outdated:
                 raise self._conflict(stage, record, inputs)
+            shutil.rmtree(folder)
         done = _read_json(self.path(stage) / "done.json")
         return done is not None
 
@@ -196,7 +219,8 @@ class Workspace:
             if old.get(key) != new.get(key)
         }
         told = "; ".join(
-            f"{key}: was {_short(was)}, is {_short(now)}" for key, (was, now) in differences.items()
+            f"{key}: was {_around(was, now)}, is {_around(now, was)}"
+            for key, (was, now) in differences.items()
         )
         rerun = ", ".join(self.stages[self.stages.index(stage) :])
         return ResumeConflictError(
@@ -229,8 +253,14 @@ def write_facts(folder: Path, facts: Mapping[str, Any]) -> None:
     _write_json(folder / "facts.json", dict(facts))
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= 60 else f"{text[:57]}..."
+def _around(text: str, other: str) -> str:
+    """The part of a long text where it begins to differ from another."""
+    if len(text) <= 80:
+        return text
+    pairs = enumerate(zip(text, other, strict=False))
+    same = next((n for n, (a, b) in pairs if a != b), min(len(text), len(other)))
+    start = max(0, min(same - 20, len(text) - 60))
+    return f"{'...' if start else ''}{text[start : start + 60]}..."
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:

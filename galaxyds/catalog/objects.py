@@ -40,10 +40,24 @@ def parse_ids(values: Iterable[str], source: str) -> NDArray[np.int64]:
     """
     texts = [value.strip() for value in values]
     ids = np.array([_one_id(text, n + 1, source) for n, text in enumerate(texts)], dtype=np.int64)
-    large = ids[np.abs(ids) > _EXACT]
-    if len(large) and np.all(large % 1000 == 0):
-        raise _rounded(str(large[0]), source)
+    spoiled = _spoiled(ids)
+    if spoiled.any():
+        raise _rounded(str(ids[spoiled][0]), source)
     return ids
+
+
+def _spoiled(ids: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Ids that seem to have been decimal-rounded, or to have passed through a 64-bit float.
+
+    One id in a thousand ends in 000, and one in 128 is such that a float holds it exactly: a single
+    one proves nothing, a tenth of a list does.
+    """
+    large = np.abs(ids) > _EXACT
+    decimal = large & (ids % 1000 == 0)
+    binary = large & (ids.astype(np.float64).astype(np.int64) == ids)
+    suspect = np.asarray(decimal | binary, dtype=np.bool_)
+    few = suspect.sum() < max(2, 0.1 * large.sum()) and not (large.sum() == 1 and decimal.any())
+    return np.zeros_like(suspect) if few else suspect
 
 
 def _one_id(text: str, line: int, source: str) -> int:
@@ -63,8 +77,9 @@ def _one_id(text: str, line: int, source: str) -> int:
 
 def _rounded(example: str, source: str) -> UsageError:
     return UsageError(
-        f"{source}: ids like {example} were rounded (a spreadsheet keeps 15 digits, an objID has "
-        "19), so they no longer name an object: export the ids as text, or give ra and dec columns",
+        f"{source}: ids like {example} were rounded (a spreadsheet keeps 15 digits, a float 16, an "
+        "objID has 19), so they no longer name an object: export the ids as text, or remove that "
+        "column and give ra and dec",
         source=source,
         example=example,
     )

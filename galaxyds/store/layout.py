@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from galaxyds.spec import DatasetSpec
 
 MANIFEST = "manifest.json"
+WORK = ".work"
+"""Folder of a root in which builds are made."""
 IMAGES = "images.hdf5"
 CATALOG = "catalog.parquet"
 HUB = "hub"
@@ -65,6 +67,14 @@ class BuildDirectory:
 def build_path(home: Path, name: str, config: str, version: str) -> Path:
     """Folder of a build; the name is spelled in snake_case."""
     return home / to_snake(name) / config / version
+
+
+def home_of(directory: Path) -> Path:
+    """Root that a build lies in, or is being built in."""
+    for parent in directory.parents:
+        if parent.name == WORK:
+            return parent.parent
+    return directory.parents[2]
 
 
 def list_builds(home: Path) -> Iterator[BuildDirectory]:

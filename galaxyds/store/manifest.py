@@ -133,6 +133,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         Objects in the build.
     shape : tuple of int
         Of one cutout: bands, rows, columns.
+    failed : int
+        Tiles that failed and whose objects were left out on request.
     align : str
         Band whose grid the cutouts were resampled to, or ``none``.
     bands : dict of str to BandStatistics
@@ -158,6 +160,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     shape: tuple[int, int, int]
     selection: Selection = Selection()
     align: str = ""
+    failed: int = 0
     queries: tuple[str, ...] = ()
     cut_flow: tuple[CutRow, ...] = ()
     duplicates: dict[str, int] = {}
@@ -191,6 +194,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
             parts.append(f"limited to {self.selection.limit} objects")
         if self.selection.kind == "objects":
             parts.append("built from an object list, past the cuts")
+        if self.failed:
+            parts.append(f"incomplete: {self.failed} tiles failed")
         if self.align == "none":
             parts.append("bands not aligned")
         return ", ".join(parts) or "full"
@@ -268,8 +273,8 @@ def read_manifest(path: Path) -> Manifest:
 
 def _bad(path: Path, cause: str) -> DataIntegrityError:
     return DataIntegrityError(
-        f"{path} is not a readable manifest ({cause}): write the build again with "
-        "galaxyds build NAME --from write, or copy the file back from where the build came from",
+        f"{path} is not a readable manifest ({cause}): build it again with --from cutouts, or copy "
+        "the file back from where the build came from",
         file=str(path),
         expected="a galaxyds manifest",
         got=cause,

@@ -86,14 +86,16 @@ class _Build:
 
     def result(self, check: str, expected: object, got: object, file: str = "") -> Result:
         ok = expected == got
-        advice = "" if ok else f"run {rewrite_command(self.manifest)}"
+        advice = (
+            "" if ok else f"run {rewrite_command(self.manifest, layout.home_of(self.directory))}"
+        )
         return Result(
             check=check, ok=ok, expected=str(expected), got=str(got), file=file, advice=advice
         )
 
 
-def rewrite_command(manifest: Manifest) -> str:
-    """Return the command that writes the build again from what was already fetched."""
+def rewrite_command(manifest: Manifest, home: Path) -> str:
+    """Return the command that makes the build again: its shards were given up when it was done."""
     parts = [f"galaxyds build {manifest.name}/{manifest.config}"]
     if manifest.archive.simulated:
         parts.append("--archive simulated")
@@ -101,7 +103,9 @@ def rewrite_command(manifest: Manifest) -> str:
         parts.append(f"--limit {manifest.selection.limit}")
     if manifest.selection.kind == "objects":
         parts.append(f"--objects {shlex.quote(manifest.selection.objects or 'FILE')}")
-    return " ".join([*parts, "--from write"])
+    if manifest.align == "none":
+        parts.append("--align none")
+    return " ".join([*parts, f"--root {shlex.quote(str(home))}", "--from cutouts"])
 
 
 def verify(directory: Path, spec: DatasetSpec) -> Iterator[Result]:
@@ -128,7 +132,7 @@ def verify(directory: Path, spec: DatasetSpec) -> Iterator[Result]:
             expected="a readable manifest",
             got=str(getattr(error, "got", error)),
             file=layout.MANIFEST,
-            advice=f"run galaxyds build {spec.name} --from write",
+            advice="run the galaxyds build command of this build with --from cutouts",
         )
         return
     build = _Build(directory, spec, manifest)
@@ -150,7 +154,7 @@ def _guarded(
             expected=str(getattr(error, "expected", "readable files")),
             got=str(getattr(error, "got", error)),
             file=file,
-            advice=f"run {rewrite_command(build.manifest)}",
+            advice=f"run {rewrite_command(build.manifest, layout.home_of(build.directory))}",
         )
 
 

@@ -11,7 +11,7 @@ import pytest
 from astropy.io import fits
 
 from galaxyds.build import Request, build
-from galaxyds.errors import ArchiveError, DataIntegrityError, GalaxydsError
+from galaxyds.errors import ArchiveError, DataIntegrityError, GalaxydsError, NotInArchiveError
 from tests.servers import Fault, SASEmulator, SkyServerEmulator
 
 FIELD = "sdss_field_94-1-12"
@@ -56,11 +56,32 @@ def as_bz2(hdus: list[fits.hdu.base.ExtensionHDU]) -> bytes:
     return bz2.compress(stream.getvalue())
 
 
-def test_a_frame_that_is_404_drops_its_objects_with_the_reason(servers, request_):
-    _, replaced = servers
+def test_frames_that_are_all_404_stop_the_build_and_are_asked_again(servers, request_):
+    sas, replaced = servers
     replaced[frame_name("i")] = None
-    with pytest.raises(DataIntegrityError, match="no object of sdss-qso has a cutout"):
+    with pytest.raises(NotInArchiveError, match="does not hold the frames of 10 of 10") as caught:
         build(request_)
+    assert sas.url in str(caught.value)
+    replaced.clear()
+    assert build(request_).manifest.rows == 10, "the same command asks again"
+
+
+def test_an_archive_that_fails_time_after_time_stops_the_build(
+    servers, field_rows, tmp_path, monkeypatch
+):
+    """Every object is its own tile, all frames answer 401: the fifth failure ends it."""
+    import pyarrow as pa
+
+    sas, _ = servers
+    photo = field_rows["PhotoObjAll"]
+    fields = pa.array(np.arange(photo.num_rows, dtype=np.int16) * 3 + 20)
+    moved = photo.set_column(photo.column_names.index("field"), "field", fields)
+    sas.fail(*[Fault("401", where="frame-")] * 1000)
+    with SkyServerEmulator({**field_rows, "PhotoObjAll": moved}) as skyserver:
+        monkeypatch.setenv("GALAXYDS_SDSS_SKYSERVER_URL", skyserver.url)
+        with pytest.raises(ArchiveError, match=r"5 units failed one after the other, 0 of"):
+            build(Request(address="sdss-qso", root=tmp_path, jobs=1))
+    assert len([r for r in sas.requests if "frame-" in r.path]) <= 5 * 5
 
 
 def test_a_missing_tile_does_not_stop_the_others(servers, field_rows, tmp_path, monkeypatch):
@@ -74,7 +95,10 @@ def test_a_missing_tile_does_not_stop_the_others(servers, field_rows, tmp_path, 
     moved = photo.set_column(number, "field", pa.array(fields))
     with SkyServerEmulator({**field_rows, "PhotoObjAll": moved}) as skyserver:
         monkeypatch.setenv("GALAXYDS_SDSS_SKYSERVER_URL", skyserver.url)
-        summary = build(Request(address="sdss-qso", root=tmp_path, jobs=1))
+        with pytest.raises(NotInArchiveError, match="add --drop-failed"):
+            build(Request(address="sdss-qso", root=tmp_path, jobs=1))
+        sas.requests.clear()
+        summary = build(Request(address="sdss-qso", root=tmp_path, jobs=1, drop_failed=True))
     manifest = summary.manifest
     assert manifest.dropped_by_reason().keys() >= {"frame missing in the archive"}
     missing = {d.object_id for d in manifest.dropped if d.reason == "frame missing in the archive"}
@@ -126,7 +150,6 @@ def test_a_bad_frame_is_one_line_and_a_resumed_build_ends_right(
     assert isinstance(caught.value, (DataIntegrityError, ArchiveError))
     assert "\n" not in str(caught.value)
     assert frame_name("g") in str(caught.value)
-    print(f"{kind}: {caught.value}")
     replaced.clear()
     summary = build(request_)
     assert summary.manifest.rows == 10

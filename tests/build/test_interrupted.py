@@ -15,7 +15,7 @@ import pytest
 
 from galaxyds.build import Request, build
 from galaxyds.build.workspace import Workspace
-from galaxyds.errors import ResumeConflictError, StorageError, UsageError
+from galaxyds.errors import DataIntegrityError, ResumeConflictError, StorageError, UsageError
 from galaxyds.specs import get_spec
 from galaxyds.store import read_manifest
 
@@ -66,6 +66,39 @@ def test_two_workers_that_are_killed_at_random_leave_the_same_bytes(calm, tmp_pa
     assert files(tmp_path) == calm
     assert not list(tmp_path.rglob("*.tmp"))
     assert not list(tmp_path.rglob("*.partial"))
+
+
+def test_workers_do_not_outlive_a_killed_build(tmp_path):
+    psutil = pytest.importorskip("psutil")
+    process = subprocess.Popen(
+        command(tmp_path, 2), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    parent = psutil.Process(process.pid)
+    deadline = time.monotonic() + 120
+    workers = []
+    while len(workers) < 3 and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.2)  # two workers, and what keeps count of their semaphores
+        workers = parent.children(recursive=True)
+    assert len(workers) >= 3
+    process.kill()
+    process.wait()
+    _, alive = psutil.wait_procs(workers, timeout=20)
+    assert alive == []
+
+
+def test_a_published_build_that_lost_a_file_is_not_called_built(tmp_path):
+    request = Request(address="sdss-qso", archive="simulated", limit=10, root=tmp_path, jobs=1)
+    path = build(request).path
+    (path / "images.hdf5").unlink()
+    with pytest.raises(DataIntegrityError, match=r"images\.hdf5 is damaged.*--from cutouts"):
+        build(request)
+    assert (
+        build(request, start="cutouts").manifest.files
+        == read_manifest(path / "manifest.json").files
+    )
+    (path / "manifest.json").write_text("{")
+    with pytest.raises(DataIntegrityError, match=r"manifest cannot be read.*--from cutouts"):
+        build(request)
 
 
 def test_any_executor_will_do(calm, tmp_path):
@@ -136,7 +169,7 @@ def test_a_worker_that_dies_is_one_line(tmp_path):
     while victim is None and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
         for child in psutil.Process(process.pid).children(recursive=True):
-            # A worker has mapped galsim and takes processor time; the fork server does not.
+            # A worker takes processor time; what keeps count of semaphores does not.
             if list(shards.rglob("frames/*")) and sum(child.cpu_times()[:2]) > 1.0:
                 victim = child
     assert victim is not None, "no worker was seen at work"

@@ -228,4 +228,4 @@ def test_the_manifest_is_plain_json_with_the_queries(listed):
     summary, _ = listed
     told = json.loads((summary.path / "manifest.json").read_text())
     assert "JOIN PhotoObjAll AS b ON a.bestObjID = b.objID" in told["queries"][0]
-    assert told["archive"]["endpoints"]["sas"].startswith("http://127.0.0.1")
+    assert told["archive"]["endpoints"]["frames"].startswith("http://127.0.0.1")

@@ -65,7 +65,6 @@ def test_a_wrong_password_is_one_line_without_it(casjobs_build, monkeypatch, cap
     told = "".join(traceback.format_exception(caught.value)) + caplog.text + repr(caught.value)
     assert CANARY not in told
     assert CANARY not in (next(root.rglob("build.log"))).read_text()
-    print(caught.value)
 
 
 def test_what_travels_to_a_worker_holds_no_secret(casjobs_build):

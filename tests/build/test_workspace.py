@@ -87,6 +87,53 @@ def test_released_stages_stay_done_until_their_files_are_needed(workspace):
     assert workspace.finished() == {"query", "cut"}
 
 
+@pytest.mark.parametrize("step", [1, 2])
+def test_a_kill_in_the_middle_of_a_release_is_mended(workspace, monkeypatch, step):
+    """Between the two renames, and before the old files are removed."""
+    for stage in STAGES:
+        run(workspace, stage, {})
+    replace, seen = Path.replace, []
+
+    def dying(self, target):
+        seen.append(target)
+        if len(seen) == step + 1:
+            raise KeyboardInterrupt
+        return replace(self, target)
+
+    # The last renames of a release: the stage's folder away, its record into place.
+    monkeypatch.setattr("galaxyds.build.workspace.fsync_tree", lambda path: None)
+    monkeypatch.setattr(Path, "replace", dying)
+    if step == 2:
+        monkeypatch.setattr("galaxyds.build.workspace.shutil.rmtree", _interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        workspace.release("cutouts")
+    monkeypatch.undo()
+    again = Workspace(workspace.directory, STAGES)
+    again.recover()
+    assert again.is_done("cutouts", {})
+    assert not again.holds_files("cutouts")
+    assert sorted(p.name for p in workspace.directory.iterdir()) == sorted(STAGES)
+
+
+def _interrupted(*_args, **_options) -> None:
+    raise KeyboardInterrupt
+
+
+def test_what_was_made_from_outdated_rows_is_no_conflict(workspace):
+    run(workspace, "query", {"sql": "old"})
+    run(workspace, "cut", {"output of query": "old"})
+    with pytest.raises(ResumeConflictError):
+        workspace.is_done("cut", {"output of query": "new"})
+    assert not workspace.is_done("cut", {"output of query": "new"}, outdated=True)
+    assert not workspace.path("cut").exists()
+
+
+def test_a_long_difference_is_shown_where_it_begins(workspace):
+    run(workspace, "query", {"sql": "SELECT " + "a, " * 60 + "old FROM t"})
+    with pytest.raises(ResumeConflictError, match=r"was \.\.\..*old FROM.* is \.\.\..*new FROM"):
+        workspace.is_done("query", {"sql": "SELECT " + "a, " * 60 + "new FROM t"})
+
+
 def test_files_are_on_disk_before_their_folder_is_renamed(workspace, monkeypatch):
     events = []
     fsync, replace = os.fsync, os.replace

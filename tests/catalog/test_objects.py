@@ -35,6 +35,18 @@ def test_ids_that_lost_their_last_digits_as_integers_are_refused_too():
     assert parse_ids(["1237648704577142000", "1237648704577142123"], "l").tolist()[1] % 10 == 3
 
 
+def test_ids_that_passed_through_a_float_are_refused(survey_data):
+    path = survey_data / "sdss_tables" / "sdss_dr17_sgq_sample500.csv"
+    ids = read_object_list(path).ids
+    assert len(ids) == 500
+    through_float = [str(i) for i in ids[:20].astype(np.float64).astype(np.int64)]
+    with pytest.raises(UsageError, match="rounded"):
+        parse_ids(through_float, "list.csv")
+    by_spreadsheet = [str(i // 10_000 * 10_000) for i in ids[:20].tolist()]
+    with pytest.raises(UsageError, match="rounded"):
+        parse_ids([*by_spreadsheet, str(ids[30])], "list.csv")
+
+
 @pytest.mark.parametrize("text", ["", "abc", "12.5", "99999999999999999999", "nan"])
 def test_what_is_no_id_is_named_with_its_row(text):
     with pytest.raises(UsageError, match=r"row 2"):

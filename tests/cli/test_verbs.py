@@ -58,7 +58,7 @@ def test_list_names_the_datasets_and_what_to_try(tmp_path):
 
 def test_info_shows_cuts_with_reasons_and_the_errata():
     out = CliRunner().invoke(app, ["info", "sdss-qso/baseline", "--columns"]).output
-    for words in ("sn_median_u < 10", "Appendix A", "psf_dered_r", "465,292"[:3], "Licence"):
+    for words in ("sn_median_u < 10", "Appendix A", "psf_dered_r", "Licence"):
         assert words in out
     told = json.loads(CliRunner().invoke(app, ["info", "sdss-qso", "--json"]).output)
     assert [c["name"] for c in told["configs"]] == ["extended", "baseline"]

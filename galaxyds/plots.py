@@ -92,7 +92,7 @@ def color_composite(
     noise = 1.4826 * float(np.median(np.abs(intensity[~missing]))) or 1e-6
     # The noise stays dark: white is at least forty times as bright.
     white = max(float(np.quantile(intensity[~missing], 0.998)), 40 * noise)
-    shown = np.clip(intensity - noise, 1e-12, None)
+    shown = np.clip(intensity - 2 * noise, 1e-12, None)
     curve = np.arcsinh(shown / (softening * white)) / np.arcsinh(1 / softening)
     colors = np.clip(stack * (curve / np.maximum(intensity, noise))[..., None], 0, None)
     colors /= np.maximum(colors.max(axis=-1, keepdims=True), 1)

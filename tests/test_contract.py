@@ -20,11 +20,11 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Summary:
 
 class TestQuasars(DatasetContract):
     name = "sdss-qso"
-    golden_integers = "dbf8c8f4d8dae0389615723e99d9cc5700f80a1df104d950b73df57c89b5a121"
+    golden_integers = "428d92a6af571d52517e83a507cef60fd533e1cd987ee7196ef797716bb322d3"
     golden_pixels: ClassVar = {
-        "u": (0.0017595, 0.04666),
-        "g": (0.0033577, 0.03503),
-        "r": (0.0054563, 0.06455),
-        "i": (0.0077761, 0.09589),
-        "z": (0.0093845, 0.19632),
+        "u": (0.0017366, 0.04312),
+        "g": (0.0034153, 0.05677),
+        "r": (0.0072758, 0.19142),
+        "i": (0.0122705, 0.40759),
+        "z": (0.017782, 0.62895),
     }

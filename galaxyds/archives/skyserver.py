@@ -58,7 +58,7 @@ class SkyServer:
         self.http = http or Http(
             "SkyServer",
             # A query may run for 600 s before the service gives up.
-            policy=Policy(timeout=(15.0, 660.0), attempts=6),
+            policy=Policy(timeout=(15.0, 660.0), attempts=4),
             rate=RateLimit(INTERVAL, rate_directory()),
         )
 

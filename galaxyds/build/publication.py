@@ -171,7 +171,8 @@ def verify_files(context: Context, folder: Path) -> str:
     results = list(verify(written, context.spec))
     bad = [result for result in results if not result.ok]
     for result in results:
-        LOG.info("verify: %s: %s", result.check, "ok" if result.ok else f"got {result.got}")
+        if not result.ok:
+            LOG.warning("verify: %s %s: got %s", result.file, result.check, result.got)
     if bad:
         first = bad[0]
         raise DataIntegrityError(

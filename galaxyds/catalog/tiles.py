@@ -60,23 +60,24 @@ def take_tiles(table: pa.Table, names: Sequence[str], limit: int) -> pa.Table:
     pyarrow.Table
         The rows of the chosen tiles, in their order.
     """
-    tiles = tiles_of(table, names)
-    ranked = sorted(tiles, key=lambda tile: (_tile_hash(tile), tile))
+    tiles = list(tiles_of(table, names).items())
+    ranks = _tile_hashes(np.array([tile for tile, _ in tiles], dtype=np.int64))
     chosen: list[NDArray[np.int64]] = []
     total = 0
-    for tile in ranked:
+    for place in np.argsort(ranks, kind="stable"):
         if total >= limit:
             break
-        chosen.append(tiles[tile])
-        total += len(tiles[tile])
+        chosen.append(tiles[place][1])
+        total += len(chosen[-1])
     rows = np.sort(np.concatenate(chosen)) if chosen else np.empty(0, dtype=np.int64)
     return table.take(rows)
 
 
-def _tile_hash(tile: Tile) -> int:
-    value = 0
-    for part in tile:
-        value = int(hash_ids(np.array([part], dtype=np.int64), value & 0x7FFFFFFF)[0])
+def _tile_hashes(tiles: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """One number per tile (rows of ``tiles``), by hashing its parts one after the other."""
+    value = np.zeros(len(tiles), dtype=np.uint64)
+    for part in tiles.reshape(len(tiles), -1).T:
+        value = hash_ids((value ^ np.ascontiguousarray(part).view(np.uint64)).view(np.int64), 0)
     return value
 
 

@@ -2,10 +2,36 @@
 
 from __future__ import annotations
 
-from galaxyds.spec import Citation, Column, Licence
+from galaxyds.spec import Band, Citation, Column, Licence
 
 SENTINEL = -9999.0
 """What SDSS tables hold where there is no value (their columns are never NULL)."""
+
+# Effective wavelengths of the SDSS camera: Fukugita et al. 1996, table 2a.
+BANDS = tuple(
+    Band(name=name, unit="nanomaggy", zero_point=22.5, wavelength=wavelength)
+    for name, wavelength in zip("ugriz", (3557.0, 4825.0, 6261.0, 7672.0, 9097.0), strict=True)
+)
+
+OBJECT_COLUMNS = (
+    Column(name="object_id", dtype="int64", archive="b.objID", description="photometric objID"),
+    Column(
+        name="spec_object_id", dtype="uint64", archive="a.specObjID",
+        description="specObjID of the spectrum kept; plates from 8192 on exceed int64",
+    ),
+    Column(name="run", dtype="int32", archive="b.run", description="imaging run"),
+    Column(name="camcol", dtype="int32", archive="b.camcol", description="camera column, 1 to 6"),
+    Column(name="field", dtype="int32", archive="b.field", description="field of the run"),
+    Column(name="ra", dtype="float64", unit="deg", archive="b.ra",
+           description="right ascension, ICRS"),
+    Column(name="dec", dtype="float64", unit="deg", archive="b.dec",
+           description="declination, ICRS"),
+    Column(name="row_r", dtype="float32", unit="pix", archive="b.rowc_r", nullable=True,
+           sentinel=SENTINEL, stored=False, description="row of the centre in the r-band frame"),
+    Column(name="col_r", dtype="float32", unit="pix", archive="b.colc_r", nullable=True,
+           sentinel=SENTINEL, stored=False, description="column of the centre in the r-band frame"),
+)  # fmt: skip
+"""Which object, which spectrum, which field, where: a = SpecObjAll, b = PhotoObjAll."""
 
 
 def band_columns(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from galaxyds.pixels.flags import FLAGS
 from galaxyds.spec import (
-    Band,
     Column,
     Config,
     Cut,
@@ -21,35 +20,16 @@ from galaxyds.spec import (
     Split,
 )
 from galaxyds.specs._sdss import (
+    BANDS,
+    OBJECT_COLUMNS,
     PAPER_CITATIONS,
     SDSS_DR17_LICENCE,
     SENTINEL,
     band_columns,
 )
 
-# Effective wavelengths of the SDSS camera: Fukugita et al. 1996, table 2a.
-BANDS = tuple(
-    Band(name=name, unit="nanomaggy", zero_point=22.5, wavelength=wavelength)
-    for name, wavelength in zip("ugriz", (3557.0, 4825.0, 6261.0, 7672.0, 9097.0), strict=True)
-)
-
 COLUMNS = (
-    Column(name="object_id", dtype="int64", archive="b.objID", description="photometric objID"),
-    Column(
-        name="spec_object_id", dtype="uint64", archive="a.specObjID",
-        description="specObjID of the spectrum kept; plates from 8192 on exceed int64",
-    ),
-    Column(name="run", dtype="int32", archive="b.run", description="imaging run"),
-    Column(name="camcol", dtype="int32", archive="b.camcol", description="camera column, 1 to 6"),
-    Column(name="field", dtype="int32", archive="b.field", description="field of the run"),
-    Column(name="ra", dtype="float64", unit="deg", archive="b.ra",
-           description="right ascension, ICRS"),
-    Column(name="dec", dtype="float64", unit="deg", archive="b.dec",
-           description="declination, ICRS"),
-    Column(name="row_r", dtype="float32", unit="pix", archive="b.rowc_r", nullable=True,
-           sentinel=SENTINEL, stored=False, description="row of the centre in the r-band frame"),
-    Column(name="col_r", dtype="float32", unit="pix", archive="b.colc_r", nullable=True,
-           sentinel=SENTINEL, stored=False, description="column of the centre in the r-band frame"),
+    *OBJECT_COLUMNS,
     Column(name="spec_class", dtype="string", archive="a.class",
            description="spectroscopic class: GALAXY, QSO or STAR"),
     Column(name="redshift", dtype="float32", archive="a.z", description="spectroscopic redshift"),

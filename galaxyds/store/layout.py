@@ -164,7 +164,7 @@ def _not_built(
     wanted = f"{spec.name}/{config}" + (f":{ref.version}" if ref.version else "")
     return DatasetNotFoundError(
         f"{wanted} is not built in {folder.parent.parent}{there}: run galaxyds build {address}, or "
-        "name another folder with root= or GALAXYDS_HOME",
+        "name another folder with --root (root= in Python) or GALAXYDS_HOME",
         name=spec.name,
         config=config,
         command=f"galaxyds build {address}",

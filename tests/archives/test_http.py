@@ -158,7 +158,7 @@ def test_setbacks_are_logged(http, echo, caplog):
     caplog.set_level(logging.INFO, "galaxyds")
     echo.fail("503")
     http.get(f"{echo.url}/x?secret=1", max_bytes=MAX)
-    assert caplog.messages == ["Test archive: HTTP 503: busy; asking again in 0 s"]
+    assert caplog.messages == ["Test archive: HTTP 503: busy; attempt 2 of 10 in 0 s"]
 
 
 def test_netrc_is_not_read(http, echo, tmp_path, monkeypatch):

@@ -81,17 +81,22 @@ class PartFile:
             handle = self.path.open("ab")
         with handle:
             _lock(handle)
-            mine = self.path.exists() and os.path.samestat(
-                os.fstat(handle.fileno()), self.path.stat()
-            )
+            mine = self._is_named(handle)
             try:
                 yield mine
             finally:
-                # Only its holder may remove an empty part file: another may just have begun one.
+                # Only an empty file of our own goes: after a rename the name may be another's.
                 with suppress(OSError):
-                    if mine and self.path.exists() and self.size == 0:
+                    if mine and self.size == 0 and self._is_named(handle):
                         self.path.unlink()
                         self.note.unlink(missing_ok=True)
+
+    def _is_named(self, handle: IO[bytes]) -> bool:
+        """Whether the part file's name still stands for the file that was opened."""
+        try:
+            return os.path.samestat(os.fstat(handle.fileno()), self.path.stat())
+        except FileNotFoundError:
+            return False
 
     def resume_headers(self) -> dict[str, str]:
         """Headers that ask for the rest only, on the condition that the file has not changed."""

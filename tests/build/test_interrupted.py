@@ -143,12 +143,12 @@ def test_other_inputs_are_refused_with_what_differs(tmp_path):
 def test_a_full_disk_is_one_line_and_the_resumed_build_ends_right(calm, tmp_path):
     small = tmp_path / "small"
     small.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=30m", "tmpfs", str(small)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=50m", "tmpfs", str(small)]
     if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("mounting a small tmpfs needs root")
     request = Request(address="sdss-qso", archive="simulated", limit=LIMIT, root=small, jobs=1)
     try:
-        with pytest.raises(StorageError, match=r"disk full while writing|are free") as caught:
+        with pytest.raises(StorageError, match="disk full while writing") as caught:
             build(request)
         assert "\n" not in str(caught.value)
         subprocess.run(["mount", "-o", "remount,size=400m", str(small)], check=True)

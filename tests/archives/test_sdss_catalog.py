@@ -384,7 +384,9 @@ def test_the_archive_goes_where_its_settings_point(sdss_loopback, monkeypatch, t
     assert archive.endpoints()["skyserver"] == skyserver.url
     assert archive.count(ask())[0] == 1127
     assert archive.needs() == ()
-    assert SDSSArchive(sas="https://ada:canary@host/sas").endpoints()["frames"] == "https://host/sas"
+    assert (
+        SDSSArchive(sas="https://ada:canary@host/sas").endpoints()["frames"] == "https://host/sas"
+    )
     monkeypatch.setenv("GALAXYDS_SDSS_CATALOG", "elsewhere")
     with pytest.raises(UsageError, match="must be skyserver or casjobs, got 'elsewhere'"):
         SDSSArchive()

@@ -157,6 +157,38 @@ def contact_sheet(
     return figure
 
 
+def plot_cutout(cutout: NDArray[np.float32], bands: Sequence[str], title: str) -> Figure:
+    """Draw the bands of one cutout side by side.
+
+    Parameters
+    ----------
+    cutout : ndarray of float32, shape (bands, rows, columns)
+        Row 0 is drawn at the bottom, NaN in red.
+    bands : sequence of str
+        Their names.
+    title : str
+        Above the figure.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Not shown and not registered with pyplot.
+
+    Raises
+    ------
+    MissingExtraError
+        If matplotlib is not installed.
+    """
+    figure = _figure_class()(figsize=(1.8 * len(bands), 2.3), layout="constrained")
+    cells = np.atleast_1d(figure.subplots(1, len(bands)))
+    for cell, band, plane in zip(cells, bands, cutout, strict=True):
+        _draw_band(cell, plane)
+        cell.set_title(band, fontsize=9)
+        cell.set_axis_off()
+    figure.suptitle(title, fontsize=9)
+    return figure
+
+
 def save(figure: Figure, path: Path) -> None:
     """Write a figure as PNG.
 

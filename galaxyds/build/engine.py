@@ -32,7 +32,7 @@ from galaxyds.refs import DatasetRef, to_snake
 from galaxyds.spec import DatasetSpec
 from galaxyds.specs import get_spec
 from galaxyds.store import Manifest, Selection, build_path, read_manifest
-from galaxyds.store.files import fsync_directory, temporary_name
+from galaxyds.store.files import move_into_place
 from galaxyds.store.layout import MANIFEST, WORK
 
 LOG = logging.getLogger("galaxyds.build")
@@ -256,13 +256,8 @@ def publish(context: Context) -> None:
     """
     written, target = context.workspace.path("write") / DATASET, context.destination
     if written.exists():  # else an interrupted run got as far as the rename
-        old = temporary_name(target)
         target.parent.mkdir(parents=True, exist_ok=True)
-        if target.exists():
-            target.rename(old)
-        written.rename(target)
-        fsync_directory(target.parent)
-        shutil.rmtree(old, ignore_errors=True)
+        move_into_place(written, target, replace=True)
         LOG.info("published %s", target)
     context.workspace.release("write")
 

@@ -297,7 +297,7 @@ class GalaxyDataset(Dataset[Sample]):
         MissingExtraError
             If matplotlib is not installed.
         """
-        from galaxyds.loaders.plot import plot_cutout
+        from galaxyds.plots import plot_cutout
 
         position = self._position(index)
         cutout = self._images()[self._rows[position]]

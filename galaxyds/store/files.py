@@ -121,8 +121,7 @@ def publishing_directory(path: Path, *, replace: bool = False) -> Iterator[Path]
         temporary.mkdir(parents=True)
         yield temporary
         fsync_tree(temporary)
-        _move_into_place(temporary, path, replace)
-        fsync_directory(path.parent)
+        move_into_place(temporary, path, replace=replace)
     except OSError as error:
         raise storage_error(error, path) from error
     finally:
@@ -146,14 +145,24 @@ def _refuse_existing(path: Path, replace: bool) -> None:
         )
 
 
-def _move_into_place(temporary: Path, path: Path, replace: bool) -> None:
-    """Rename; of several that finish at once the rename lets one win (ENOTEMPTY)."""
+def move_into_place(temporary: Path, path: Path, *, replace: bool) -> None:
+    """Rename a finished folder; of several that finish at once the rename lets one win (ENOTEMPTY).
+
+    Parameters
+    ----------
+    temporary, path : pathlib.Path
+        The folder, its bytes on disk, and its final name.
+    replace : bool
+        Put it in the place of an existing folder, whose files are unlinked, never written to.
+    """
     if not (replace and path.exists()):
         temporary.rename(path)
+        fsync_directory(path.parent)
         return
     old = temporary_name(path)
     path.rename(old)
     temporary.rename(path)
+    fsync_directory(path.parent)
     shutil.rmtree(old, ignore_errors=True)
 
 

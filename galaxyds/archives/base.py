@@ -41,6 +41,9 @@ class CatalogQuery:
         values then do not depend on who applies the cuts.
     only : tuple of (str, tuple of int) or None
         Keep rows whose integer column is one of these values (an object list).
+    base : str
+        A predicate that holds for every row and where counts start: the rows that could be meant at
+        all, so that a count does not scan an archive's whole catalogue.  Empty for all rows.
     """
 
     columns: tuple[Column, ...]
@@ -50,10 +53,13 @@ class CatalogQuery:
     vocabulary: tuple[Column, ...]
     exact: tuple[str, ...] = ()
     only: tuple[str, tuple[int, ...]] | None = None
+    base: str = ""
 
 
 FRAMES_ENDPOINT = "frames"
 """Name of the service that delivers pixels; any other name is a catalogue."""
+CUTOUTS_ENDPOINT = "cutouts"
+"""Name of the service that delivers cutouts."""
 
 
 class Need(NamedTuple):
@@ -140,79 +146,150 @@ class FrameArchive(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CutoutObject:
-    """One object for a cutout service: id and position in degrees (ICRS)."""
+    """One object for a cutout service.
+
+    Attributes
+    ----------
+    object_id : int
+        Its id.
+    ra, dec : float
+        Position in degrees (ICRS).
+    tile : tuple of int
+        Tile of sky that it was measured in (HSC: the tract); the cutout comes from that tile.
+    """
 
     object_id: int
     ra: float
     dec: float
+    tile: Tile
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cutout:
-    """What a cutout service returned for one object.
+    """What a cutout service returned for one object, as delivered.
 
     Attributes
     ----------
     object_id : int
         The object.
     pixels : dict of str to ndarray
-        Per band float32 (rows, columns), as delivered; an absent band is missing from the dict.
+        Per band float32 (rows, columns), native byte order; sizes may differ by a pixel from object
+        to object.
     position : dict of str to (float, float)
-        Per band the object's 0-based (x, y), from the cutout's own WCS.
+        Per band the object's 0-based (x, y) in ``pixels``, from the cutout's own WCS.
+    missing : dict of str to str
+        Bands without pixels, and why (``no data in the archive``).
     """
 
     object_id: int
     pixels: dict[str, NDArray[np.float32]]
     position: dict[str, tuple[float, float]]
+    missing: dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PointSpread:
+    """The point-spread functions at one object.
+
+    Attributes
+    ----------
+    object_id : int
+        The object.
+    images : dict of str to ndarray
+        Per band float32 (rows, columns), odd sizes, centred on the middle pixel, the pixel's own
+        response included, sum 1.
+    missing : dict of str to str
+        Bands without one, and why.
+    """
+
+    object_id: int
+    images: dict[str, NDArray[np.float32]]
+    missing: dict[str, str]
 
 
 @runtime_checkable
 class CutoutArchive(Protocol):
-    """Cutouts made by the archive, one object at a time or in lists (HSC, CADC)."""
+    """Cutouts made by the archive, in lists (HSC, CADC).  Can be pickled."""
+
+    def list_objects(self, bands: Sequence[str]) -> int:
+        """Return how many objects, in all bands, fit into one request."""
 
     def cutouts(
-        self, objects: Sequence[CutoutObject], bands: Sequence[str], size: float
+        self, objects: Sequence[CutoutObject], bands: Sequence[str], *, half_size: float
     ) -> Iterator[Cutout]:
-        """Yield a cutout of half-width ``size`` arcseconds for every object that has data.
+        """Yield one cutout per object, in the order of ``objects``, of half-width in arcseconds.
+
+        A transfer that breaks is taken up again for what is still missing; an object or band that
+        the archive does not have is said in :attr:`Cutout.missing`, and is no error.
 
         Raises
         ------
         ArchiveError
             If the service fails for good.
+        CredentialsError
+            If it does not accept the account.
+        DataIntegrityError
+            If an answer breaks the protocol (a name that points elsewhere, a link, too many bytes).
         """
 
+    def point_spreads(
+        self, objects: Sequence[CutoutObject], bands: Sequence[str]
+    ) -> Iterator[PointSpread]:
+        """Yield the point-spread functions at every object, in order; as :meth:`cutouts`."""
 
-@dataclass(frozen=True, kw_only=True)
-class Release:
-    """A published dataset, opened: its table, and its pixels by row range.
+    def cutout_bytes(self, bands: Sequence[str], *, half_size: float) -> int:
+        """Bytes to transfer per object, estimated (0 if nothing is transferred)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RemoteFile:
+    """A file of a published record.
 
     Attributes
     ----------
-    table : pyarrow.Table
-        One row per object, the published split membership among the columns.
-    shape : tuple of int
-        Shape of all pixels: objects, bands, rows, columns.
+    name : str
+        As published.
+    url : str
+        Where it is.
+    bytes : int
+        Its size.
+    md5 : str
+        Its checksum in hexadecimal.
     """
 
-    table: pa.Table
-    shape: tuple[int, int, int, int]
-
-    def pixels(self) -> Iterator[NDArray[np.float32]]:
-        """Yield float32 blocks (n, bands, rows, columns) in the order of ``table``."""
-        raise TypeError(f"{type(self).__name__} does not say how its pixels are read")
+    name: str
+    url: str
+    bytes: int
+    md5: str
 
 
 @runtime_checkable
-class ReleaseArchive(Protocol):
-    """Published files (Zenodo, deepdip), rewritten contiguous on the way in."""
+class RecordArchive(Protocol):
+    """Published files by name (a Zenodo record)."""
 
-    def open(self, directory: Path) -> Release:
-        """Fetch the published files into ``directory`` (resuming) and open them.
+    @property
+    def name(self) -> str:
+        """Short name, for messages and the manifest."""
+
+    def files(self) -> dict[str, RemoteFile]:
+        """Return the files of the record, by name.
 
         Raises
         ------
         ArchiveError
-            If a transfer fails for good.
-        DataIntegrityError
-            If a file does not match its published checksum.
+            If the record cannot be read.
         """
+
+    def fetch(self, file: RemoteFile, directory: Path) -> Path:
+        """Put a file into ``directory``, resuming what is there of it, and check its md5.
+
+        Raises
+        ------
+        ArchiveError
+            If the transfer fails for good.
+        DataIntegrityError
+            If the checksum differs: the file is named, and removed.
+        """
+
+    def endpoints(self) -> dict[str, str]:
+        """Base URLs in use, by service."""

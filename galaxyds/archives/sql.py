@@ -31,6 +31,18 @@ def where(query: CatalogQuery, *, dialect: Dialect = "tsql") -> tuple[str, ...]:
     return tuple(conjunct(text, query.vocabulary, dialect=dialect) for text in query.predicates)
 
 
+def base(query: CatalogQuery, *, dialect: Dialect = "tsql") -> tuple[str, ...]:
+    """Render the predicate that holds for every row, if there is one.
+
+    Raises
+    ------
+    UsageError
+        As :func:`predicate`.
+    """
+    texts = (query.base,) if query.base else ()
+    return tuple(conjunct(text, query.vocabulary, dialect=dialect) for text in texts)
+
+
 def output_names(query: CatalogQuery) -> tuple[str, ...]:
     """Names that the columns of the answer bear: the archive's own where they are unambiguous."""
     own = [is_plain(column.archive) for column in query.columns]
@@ -79,7 +91,7 @@ def select(
     UsageError
         As :func:`predicate`.
     """
-    conditions = list(where(query, dialect=dialect))
+    conditions = [*base(query, dialect=dialect), *where(query, dialect=dialect)]
     fields = _fields(query, dialect)
     if ids is not None:
         conditions.append(_membership(query, ids))
@@ -103,7 +115,7 @@ def count(
     UsageError
         As :func:`predicate`.
     """
-    conditions = list(where(query, dialect=dialect))
+    conditions = [*base(query, dialect=dialect), *where(query, dialect=dialect)]
     if ids is not None:
         conditions.append(_membership(query, ids))
     return _safe(f"SELECT COUNT(*) AS n0 FROM {query.tables}{_clause(conditions)}")
@@ -130,10 +142,11 @@ def count_steps(
         f"SUM({' * '.join(f'c{j}' for j in range(1, i + 1))}) AS n{i}"
         for i in range(1, len(tests) + 1)
     )
-    listed = _clause([_membership(query, ids)] if ids is not None else [])
+    listed = [_membership(query, ids)] if ids is not None else []
+    clause = _clause([*base(query, dialect=dialect), *listed])
     return _safe(
         f"SELECT COUNT(*) AS n0, {', '.join(sums)} FROM "
-        f"(SELECT {flags} FROM {query.tables}{listed}) AS t"
+        f"(SELECT {flags} FROM {query.tables}{clause}) AS t"
     )
 
 
@@ -148,7 +161,7 @@ def extent(query: CatalogQuery, names: Sequence[str], *, dialect: Dialect = "tsq
         As :func:`predicate`, or for an unknown column.
     """
     grouped = ", ".join(expression(_named(query, name)) for name in names)
-    clause = _clause(list(where(query, dialect=dialect)))
+    clause = _clause([*base(query, dialect=dialect), *where(query, dialect=dialect)])
     return _safe(
         f"SELECT COUNT(*) AS n0, SUM(n) AS n1 FROM (SELECT COUNT(*) AS n FROM {query.tables}"
         f"{clause} GROUP BY {grouped}) AS t"

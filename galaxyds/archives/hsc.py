@@ -1,0 +1,187 @@
+"""HSC-SSP PDR2: the catalogue as SQL jobs, the pixels as cutouts in lists."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from galaxyds.archives import sql
+from galaxyds.archives.base import CatalogQuery, Need
+from galaxyds.archives.predicates import Dialect
+from galaxyds.archives.tabular import conform, schema
+from galaxyds.errors import ArchiveError, UsageError
+from galaxyds.spec import Column
+
+LONGEST_STATEMENT = 100_000
+"""Most characters of a statement; the service states no limit, so this one is not verified."""
+
+_DIALECT: Dialect = "postgres"
+_TIE = "specz_name"  # what tells the rows of one object apart
+_NULLS = ("null", "NULL", "\\N")
+_TRUTH = {"t": "true", "f": "false"}  # PostgreSQL's own spelling of a boolean
+
+
+class HSCCatalog:
+    """Rows from anything that executes PostgreSQL: catalogue jobs, the simulated sky.
+
+    The whole answer comes from one SELECT, and the number of its rows is compared with a COUNT of
+    the same query.  The key need not be unique: an object that has several spectroscopic redshifts
+    has several rows.
+
+    Parameters
+    ----------
+    execute : callable
+        Takes one SELECT in PostgreSQL's dialect, returns a table whose columns are text or typed.
+    service : str
+        For messages.
+    longest : int
+        Most characters of a statement; lists of ids are split to fit.
+    """
+
+    name = "hsc"
+
+    def __init__(
+        self,
+        execute: Callable[[str], pa.Table],
+        *,
+        service: str = "HSC",
+        longest: int = LONGEST_STATEMENT,
+    ) -> None:
+        self.execute = execute
+        self.service = service
+        self.longest = longest
+
+    def sql(self, query: CatalogQuery) -> str:
+        """Return the text sent for a query, a list of ids shown by its length.
+
+        Raises
+        ------
+        UsageError
+            If the query cannot be put into PostgreSQL's dialect.
+        """
+        return sql.shown(query, dialect=_DIALECT)
+
+    def count(self, query: CatalogQuery) -> tuple[int, ...]:
+        """Count rows under none, the first, the first two, ... of the predicates, in one scan.
+
+        Returns
+        -------
+        tuple of int
+            ``len(query.predicates) + 1`` numbers.
+
+        Raises
+        ------
+        ArchiveError
+            If the archive refuses, fails or answers nonsense.
+        CredentialsError
+            If it does not accept the account.
+        """
+        totals = [0] * (len(query.predicates) + 1)
+        for ids in self._parts(query, sql.count_steps):
+            statement = sql.count_steps(query, dialect=_DIALECT, ids=ids)
+            found = self._numbers(statement, len(totals))
+            totals = [a + b for a, b in zip(totals, found, strict=True)]
+        return tuple(totals)
+
+    def rows(self, query: CatalogQuery) -> pa.Table:
+        """Return all rows of a query, by its key; rows of one key by every other column.
+
+        Raises
+        ------
+        ArchiveError
+            If the archive refuses, fails, truncates or answers nonsense.
+        CredentialsError
+            If it does not accept the account.
+        UsageError
+            If the key is not among the columns.
+        """
+        if query.key not in {column.name for column in query.columns}:
+            raise UsageError(f"the key '{query.key}' must be among the columns of the query")
+        tables = [self._part(query, ids) for ids in self._parts(query, sql.select)]
+        table = pa.concat_tables([schema(query.columns).empty_table(), *tables])
+        order = sorted(table.column_names, key=lambda name: (name != query.key, name != _TIE))
+        return table.sort_by([(name, "ascending") for name in order]).combine_chunks()
+
+    def extent(self, query: CatalogQuery, tile: Sequence[str]) -> tuple[int, int]:
+        """Count the rows of a query without a list of ids, and its tiles.
+
+        Raises
+        ------
+        ArchiveError
+            If the archive refuses, fails or answers nonsense.
+        CredentialsError
+            If it does not accept the account.
+        """
+        tiles, rows = self._numbers(sql.extent(query, tile, dialect=_DIALECT), 2)
+        return rows, tiles
+
+    def endpoints(self) -> dict[str, str]:
+        """No base URL is known here: whoever executes knows it."""
+        return {}
+
+    def needs(self) -> tuple[Need, ...]:
+        """Nothing is needed."""
+        return ()
+
+    def departures(self) -> tuple[str, ...]:
+        """No departures: this is the sky."""
+        return ()
+
+    def _parts(
+        self, query: CatalogQuery, render: Callable[..., str]
+    ) -> Iterator[tuple[int, ...] | None]:
+        """Split a list of ids so that each statement keeps to the longest length."""
+        if query.only is None:
+            yield None
+            return
+        ids = sorted(set(query.only[1]))
+        room = self.longest - len(render(query, dialect=_DIALECT, ids=(0,)))
+        size = max(1, room // (len(str(ids[-1])) + 1)) if ids else 1
+        for start in range(0, len(ids), size):
+            yield tuple(ids[start : start + size])
+
+    def _part(self, query: CatalogQuery, ids: tuple[int, ...] | None) -> pa.Table:
+        (expected,) = self._numbers(sql.count(query, dialect=_DIALECT, ids=ids), 1)
+        raw = self.execute(sql.select(query, dialect=_DIALECT, ids=ids))
+        if raw.num_rows != expected:
+            raise self._error(
+                f"counts {expected} rows and delivers {raw.num_rows}: the answer was cut, or the "
+                "catalogue changed meanwhile"
+            )
+        if raw.num_columns == len(query.columns):
+            raw = pa.table(
+                [_plain(raw.column(n), column) for n, column in enumerate(query.columns)],
+                names=raw.column_names,
+            )
+        return conform(raw, query.columns, sql.output_names(query), service=self.service)
+
+    def _numbers(self, statement: str, wanted: int) -> tuple[int, ...]:
+        table = self.execute(statement)
+        if table.num_rows != 1 or table.num_columns != wanted:
+            raise self._error(
+                f"answers a COUNT with {table.num_rows} rows of {table.num_columns} columns"
+            )
+        try:
+            # SUM over no rows is NULL, and NULL is an empty cell in CSV.
+            return tuple(int(str(column[0].as_py() or 0)) for column in table.columns)
+        except ValueError:
+            raise self._error(f"answers a COUNT with '{table.column(0)[0]}'") from None
+
+    def _error(self, what: str) -> ArchiveError:
+        return ArchiveError(
+            f"{self.service} {what}; run the same command again",
+            service=self.service, url="", status=None, answer=what,
+        )  # fmt: skip
+
+
+def _plain(values: pa.ChunkedArray, column: Column) -> pa.ChunkedArray:
+    """Put PostgreSQL's spellings of booleans and of NULL into the common ones."""
+    if not pa.types.is_string(values.type) or column.dtype == "string":
+        return values
+    text = pc.if_else(pc.is_in(values, pa.array(_NULLS)), "", values)
+    if column.dtype == "bool":
+        for short, word in _TRUTH.items():
+            text = pc.if_else(pc.equal(text, short), word, text)
+    return text

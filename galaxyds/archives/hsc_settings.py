@@ -1,0 +1,60 @@
+"""Settings of the HSC archive: environment variables, defaults, the account, in one place."""
+
+from __future__ import annotations
+
+from galaxyds import settings
+from galaxyds.archives.redact import REDACTION
+from galaxyds.archives.sdss_settings import Setting
+from galaxyds.errors import CredentialsError
+
+REGISTER = "https://hsc-release.mtk.nao.ac.jp/datasearch/new_user/new"
+"""Where an account is obtained; the page's address is not verified."""
+
+SETTINGS = (
+    Setting(
+        "GALAXYDS_HSC_CATALOG_URL",
+        "https://hsc-release.mtk.nao.ac.jp/datasearch/api/catalog_jobs/",
+        "catalogue jobs",
+    ),
+    Setting(
+        "GALAXYDS_HSC_CUTOUT_URL",
+        "https://hsc-release.mtk.nao.ac.jp/das_cutout/pdr2/cgi-bin/cutout",
+        "cutouts by list",
+    ),
+    Setting(
+        "GALAXYDS_HSC_PSF_URL",
+        "https://hsc-release.mtk.nao.ac.jp/psf/pdr2/cgi/getpsf",
+        "point-spread functions by list",
+    ),
+)
+_DEFAULTS = {setting.variable: setting.default for setting in SETTINGS}
+ADVICE = f"register at {REGISTER}, then set GALAXYDS_HSC_USER and GALAXYDS_HSC_PASSWORD"
+
+
+def base_url(variable: str) -> str:
+    """Return the base URL that a setting of :data:`SETTINGS` names now.
+
+    Raises
+    ------
+    UsageError
+        If its value is no http(s) URL.
+    """
+    return settings.url(variable, _DEFAULTS[variable])
+
+
+def account() -> settings.Credentials:
+    """Return the account as it is set now; from here on its password shows in no log or error.
+
+    Raises
+    ------
+    CredentialsError
+        If there is none.
+    """
+    found = settings.credentials("HSC", register=REGISTER)
+    REDACTION.conceal(found.password)
+    return found
+
+
+def refused(error: CredentialsError) -> CredentialsError:
+    """Add to a refusal where an account is obtained and what to set."""
+    return CredentialsError(f"{error.message}; {ADVICE}", **error.values)

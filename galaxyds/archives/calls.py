@@ -66,6 +66,8 @@ class Call:
         Beside the session's own.
     json : object
         Body, or None.
+    body : bytes or None
+        Body of another type, which a header names.
     secret : bool
         Whether it carries credentials: then no redirect is followed.
     repeatable : bool
@@ -76,6 +78,7 @@ class Call:
     url: str
     headers: Mapping[str, str] = field(default_factory=dict)
     json: Any = None
+    body: bytes | None = None
     secret: bool = False
     repeatable: bool = True
 

@@ -150,12 +150,18 @@ class HSCCatalog:
                 f"counts {expected} rows and delivers {raw.num_rows}: the answer was cut, or the "
                 "catalogue changed meanwhile"
             )
-        if raw.num_columns == len(query.columns):
-            raw = pa.table(
-                [_plain(raw.column(n), column) for n, column in enumerate(query.columns)],
-                names=raw.column_names,
-            )
-        return conform(raw, query.columns, sql.output_names(query), service=self.service)
+        return self._conformed(raw, query)
+
+    def _conformed(self, raw: pa.Table, query: CatalogQuery) -> pa.Table:
+        """Give the declared dtypes column by column: the text of the others may stay on disk."""
+        names, columns = sql.output_names(query), query.columns
+        if raw.num_columns != len(columns):
+            return conform(raw, columns, names, service=self.service)  # says what is wrong
+        typed = [
+            conform(_plain(raw.select([n]), c), (c,), (names[n],), service=self.service).column(0)
+            for n, c in enumerate(columns)
+        ]
+        return pa.Table.from_arrays(typed, schema=schema(columns))
 
     def _numbers(self, statement: str, wanted: int) -> tuple[int, ...]:
         table = self.execute(statement)
@@ -176,12 +182,13 @@ class HSCCatalog:
         )  # fmt: skip
 
 
-def _plain(values: pa.ChunkedArray, column: Column) -> pa.ChunkedArray:
-    """Put PostgreSQL's spellings of booleans and of NULL into the common ones."""
+def _plain(table: pa.Table, column: Column) -> pa.Table:
+    """Put PostgreSQL's spellings of NULL and of booleans in a column into the common ones."""
+    values = table.column(0)
     if not pa.types.is_string(values.type) or column.dtype == "string":
-        return values
+        return table
     text = pc.if_else(pc.is_in(values, pa.array(_NULLS)), "", values)
     if column.dtype == "bool":
         for short, word in _TRUTH.items():
             text = pc.if_else(pc.equal(text, short), word, text)
-    return text
+    return pa.table([text], names=table.column_names)

@@ -310,6 +310,7 @@ class Http:
                 url,
                 headers=headers,
                 json=call.json,
+                data=call.body,
                 stream=True,
                 allow_redirects=False,
                 timeout=self.policy.timeout,

@@ -7,9 +7,23 @@ from collections.abc import Callable, Iterator, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from galaxyds import settings
 from galaxyds.archives import sql
-from galaxyds.archives.base import CatalogQuery, Need
+from galaxyds.archives.base import (
+    CUTOUTS_ENDPOINT,
+    CatalogQuery,
+    Cutout,
+    CutoutObject,
+    Need,
+    PointSpread,
+)
+from galaxyds.archives.hsc_cutouts import HSCCutouts
+from galaxyds.archives.hsc_jobs import HSCJobs
+from galaxyds.archives.hsc_lists import list_objects
+from galaxyds.archives.hsc_psf import HSCPointSpreads
+from galaxyds.archives.hsc_settings import ADVICE
 from galaxyds.archives.predicates import Dialect
+from galaxyds.archives.redact import shown_url
 from galaxyds.archives.tabular import conform, schema
 from galaxyds.errors import ArchiveError, UsageError
 from galaxyds.spec import Column
@@ -192,3 +206,87 @@ def _plain(table: pa.Table, column: Column) -> pa.Table:
         for short, word in _TRUTH.items():
             text = pc.if_else(pc.equal(text, short), word, text)
     return pa.table([text], names=table.column_names)
+
+
+class HSCArchive:
+    """HSC-SSP PDR2 over the network: catalogue jobs, cutouts and point-spread functions by lists.
+
+    Can be pickled: the account is not part of it, a process reads it where it is used.
+
+    Parameters
+    ----------
+    catalog, cutouts, psf : str, optional
+        Addresses; the settings of :mod:`galaxyds.archives.hsc_settings` by default.
+
+    Raises
+    ------
+    UsageError
+        If a setting is wrong.
+    """
+
+    name = "hsc"
+
+    def __init__(
+        self, *, catalog: str | None = None, cutouts: str | None = None, psf: str | None = None
+    ) -> None:
+        self._jobs = HSCJobs(catalog)
+        self._cutouts = HSCCutouts(cutouts)
+        self._psf = HSCPointSpreads(psf)
+        self._catalog = HSCCatalog(self._jobs, service="HSC catalogue")
+
+    # rows ------------------------------------------------------------------------------------
+
+    def sql(self, query: CatalogQuery) -> str:
+        """Return the text sent for a query; as :meth:`HSCCatalog.sql`."""
+        return self._catalog.sql(query)
+
+    def count(self, query: CatalogQuery) -> tuple[int, ...]:
+        """Count rows step by step; as :meth:`HSCCatalog.count`."""
+        return self._catalog.count(query)
+
+    def rows(self, query: CatalogQuery) -> pa.Table:
+        """Return all rows; as :meth:`HSCCatalog.rows`."""
+        return self._catalog.rows(query)
+
+    def extent(self, query: CatalogQuery, tile: Sequence[str]) -> tuple[int, int]:
+        """Count rows and tiles; as :meth:`HSCCatalog.extent`."""
+        return self._catalog.extent(query, tile)
+
+    def departures(self) -> tuple[str, ...]:
+        """No departures: this is the sky."""
+        return ()
+
+    def endpoints(self) -> dict[str, str]:
+        """Addresses in use, by service."""
+        used = {
+            "catalog": self._jobs.base,
+            CUTOUTS_ENDPOINT: self._cutouts.url,
+            "psf": self._psf.url,
+        }
+        return {service: shown_url(url) for service, url in used.items()}
+
+    def needs(self) -> tuple[Need, ...]:
+        """An account of the survey."""
+        return (Need("an HSC-SSP account", settings.has_credentials("HSC"), ADVICE, True),)
+
+    # pixels ----------------------------------------------------------------------------------
+
+    def list_objects(self, bands: Sequence[str]) -> int:
+        """Return how many objects, in all bands, fit into one request."""
+        return list_objects(bands)
+
+    def cutouts(
+        self, objects: Sequence[CutoutObject], bands: Sequence[str], *, half_size: float
+    ) -> Iterator[Cutout]:
+        """Yield one cutout per object; as :meth:`galaxyds.archives.hsc_cutouts.HSCCutouts`."""
+        return self._cutouts.cutouts(objects, bands, half_size=half_size)
+
+    def point_spreads(
+        self, objects: Sequence[CutoutObject], bands: Sequence[str]
+    ) -> Iterator[PointSpread]:
+        """Yield point-spread functions; as :class:`galaxyds.archives.hsc_psf.HSCPointSpreads`."""
+        return self._psf.point_spreads(objects, bands)
+
+    def cutout_bytes(self, bands: Sequence[str], *, half_size: float) -> int:
+        """Bytes to transfer per object, estimated."""
+        return self._cutouts.cutout_bytes(bands, half_size=half_size)

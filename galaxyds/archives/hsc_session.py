@@ -113,7 +113,7 @@ class Body:
     ) -> None:
         self._pieces = reply.raw.stream(_CHUNK, decode_content=False)
         self._refuse_start, self._refuse_size = refuse_start, refuse_size
-        self._rest = b""
+        self._rest, self._at = b"", 0
         self.total = 0
         lowered = {name.lower() for name in reply.headers}
         self.complete = bool(lowered & {"content-length", "transfer-encoding"})
@@ -144,16 +144,18 @@ class Body:
 
     def read(self, size: int) -> bytes:
         """Return ``size`` bytes, fewer only at the end; errors as :meth:`pieces`."""
-        gathered, have = [self._rest], len(self._rest)
-        if have < size:
+        if len(self._rest) - self._at < size:
+            gathered = [self._rest[self._at :]]
+            have = len(gathered[0])
             for piece in self.pieces():
                 gathered.append(piece)
                 have += len(piece)
                 if have >= size:
                     break
-        joined = b"".join(gathered)
-        self._rest = joined[size:]
-        return joined[:size]
+            self._rest, self._at = b"".join(gathered), 0
+        data = self._rest[self._at : self._at + size]
+        self._at += len(data)
+        return data
 
 
 class StreamHttp(Http):

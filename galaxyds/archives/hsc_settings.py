@@ -56,5 +56,7 @@ def account() -> settings.Credentials:
 
 
 def refused(error: CredentialsError) -> CredentialsError:
-    """Add to a refusal where an account is obtained and what to set."""
+    """Add to a service's refusal where an account is obtained and what to set."""
+    if "status" not in error.values:
+        return error  # there is no account, and the message says so
     return CredentialsError(f"{error.message}; {ADVICE}", **error.values)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from galaxyds.errors import UsageError
@@ -78,6 +78,11 @@ class Column:
         What the archive writes where it has no value.
     stored : bool
         Whether it is kept in the built dataset, or serves the build only.
+    aliases : tuple of str
+        Further names of the same values: links in HDF5, accepted wherever a column is asked for.
+    valid : tuple of float or None
+        Lowest and highest value that can occur; a build or release with others fails its
+        verification.
     """
 
     name: str
@@ -89,6 +94,8 @@ class Column:
     nullable: bool = False
     sentinel: float | None = None
     stored: bool = True
+    aliases: tuple[str, ...] = ()
+    valid: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         if self.dtype not in DTYPES:
@@ -144,21 +151,24 @@ class Split:
 
     Attributes
     ----------
-    fractions : tuple of float
-        Train, validation, test; they sum to 1.
-    divisions : int
-        How many independent divisions; division ``k`` has seed ``k``.
+    fractions : tuple of tuple of float
+        Per division: train, validation, test; they sum to 1.  Division ``k`` has seed ``k``.
     source : str
         Where the paper says so.
     """
 
-    fractions: tuple[float, float, float]
-    divisions: int
+    fractions: tuple[tuple[float, float, float], ...]
     source: str
 
     def __post_init__(self) -> None:
-        if abs(sum(self.fractions) - 1) > 1e-12:
-            raise UsageError(f"split fractions {self.fractions} do not sum to 1")
+        for shares in self.fractions:
+            if abs(sum(shares) - 1) > 1e-12:
+                raise UsageError(f"split fractions {shares} do not sum to 1")
+
+    @property
+    def divisions(self) -> int:
+        """How many independent divisions there are."""
+        return len(self.fractions)
 
     def columns(self) -> tuple[Column, ...]:
         """The ``split_0``, ``split_1`` ... columns that hold the divisions."""
@@ -194,11 +204,23 @@ class Erratum:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PublishedCount:
-    """A number of objects that the paper states."""
+    """A number of objects that the paper states.
+
+    Attributes
+    ----------
+    what, source : str
+        What is counted, and where the paper says so.
+    count : int
+        The number.
+    after : str
+        What of a build it is compared with: ``all``, ``query`` (rows from the archive), the name of
+        a rule for repeats (rows after it), or empty for nothing.
+    """
 
     what: str
     count: int
     source: str
+    after: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -214,22 +236,30 @@ class Licence:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Deduplication:
-    """Which row of an object is kept when the archive returns several.
+    """What becomes of rows that share a value, when the archive returns several.
 
     Attributes
     ----------
+    name : str
+        Kebab-case.
     key : str
-        Column that names an object.
+        Column whose repeated values make rows repeats; rows without a value are no repeats.
     order : tuple of str
-        DuckDB expressions; the first row in this order is kept.
+        DuckDB expressions; the first row in this order is kept.  Empty: a value that occurs more
+        than once is removed altogether.
     why, source : str
         Reason, and where the paper says so.
     """
 
+    name: str
     key: str
     order: tuple[str, ...]
     why: str
     source: str
+
+    def rule(self) -> str:
+        """One phrase on what is kept."""
+        return f"first by {', '.join(self.order)}" if self.order else "none of several is kept"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -239,19 +269,26 @@ class Pixels:
     Attributes
     ----------
     protocol : str
-        ``frames``, ``cutouts`` or ``release``: which pixel protocol the archive speaks.
+        ``frames`` (whole frames are fetched and cut here) or ``cutouts`` (the archive cuts).
     size : int
         Rows and columns of a cutout.
     scale : float
         Arcseconds per pixel.
     reference_band : str
-        Band whose pixel grid the others are resampled to when ``align`` is that band.
+        Band whose pixel grid the others are resampled to when ``align`` is that band; for cutouts
+        the band whose position is recorded.
     tile : tuple of str
         Columns that name the unit of work (an SDSS field: run, camcol, field).
     row, column : str
         Columns with the object's approximate 0-based pixel row and column in the tile.
     tile_rows : int
         Rows of a frame, for protocols that deliver frames.
+    half_size : float
+        Arcseconds from the object to the edge of a cutout, for archives that cut.
+    off_centre : float
+        Most pixels by which an object may stand off pixel (N-1)/2, in each direction.
+    psf_size : int
+        Rows and columns of the point-spread functions that are fetched too; 0 for none.
     """
 
     protocol: str
@@ -262,16 +299,36 @@ class Pixels:
     row: str = ""
     column: str = ""
     tile_rows: int = 0
+    half_size: float = 0.0
+    off_centre: float = 0.5
+    psf_size: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Config:
-    """A variant of a dataset: its cuts and its published counts."""
+    """A variant of a dataset: its cuts, its published counts, and what differs in its pixels.
+
+    Attributes
+    ----------
+    name, description : str
+        Short name, and one line.
+    cuts : tuple of Cut
+        In order.
+    published : tuple of PublishedCount
+        The first counts the objects of a build.
+    size : int
+        Rows and columns of a cutout; 0 for that of :class:`Pixels`.
+    cropped_from : str
+        Config of the same objects whose cutouts hold these in their middle: both are built from one
+        download.
+    """
 
     name: str
     description: str
     cuts: tuple[Cut, ...]
     published: tuple[PublishedCount, ...]
+    size: int = 0
+    cropped_from: str = ""
 
     @property
     def published_total(self) -> int:
@@ -279,26 +336,63 @@ class Config:
         return self.published[0].count
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PublishedFiles:
+    """Files in which the authors published the dataset.
+
+    Attributes
+    ----------
+    service, record : str
+        Where they are (``zenodo``), and under which number.
+    layout : str
+        How they are laid out (``galaxiesml``).
+    pattern : str
+        File name with ``{size}`` and ``{split}``.
+    splits : tuple of (str, str, int)
+        Our name of a split, theirs, and the published number of rows.
+    names : tuple of (str, str)
+        Our name of a column and theirs, where they differ.
+    source : str
+        Where the paper says so.
+    """
+
+    service: str
+    record: str
+    layout: str
+    pattern: str
+    splits: tuple[tuple[str, str, int], ...]
+    names: tuple[tuple[str, str], ...]
+    source: str
+
+    def files(self, size: int) -> dict[str, str]:
+        """File names of a config by our name of the split."""
+        return {ours: self.pattern.format(size=size, split=name) for ours, name, _ in self.splits}
+
+
 CUTOUT_COLUMNS = (
     Column(
         name="cutout_x",
         dtype="float32",
         unit="pix",
+        nullable=True,
         description="0-based column of the object in the cutout of the reference band",
     ),
     Column(
         name="cutout_y",
         dtype="float32",
         unit="pix",
+        nullable=True,
         description="0-based row of the object in the cutout of the reference band",
     ),
     Column(
         name="cutout_flags",
         dtype="int32",
+        nullable=True,
+        sentinel=-1,
         description="bit mask on the making of the cutout, 0 = complete",
     ),
 )
-"""Columns that the making of a cutout adds."""
+"""Columns that the making of a cutout adds; missing where published files lack them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -321,8 +415,16 @@ class DatasetSpec:
         Column that identifies an object in the built dataset.
     bands, columns, configs : tuple
         In order; the first config is the default.
-    duplicates, split, pixels
-        The rules for repeats, divisions and cutouts.
+    base : str
+        Predicate that holds for every row and where counts start; empty for the whole catalogue.
+    duplicates : tuple of Deduplication
+        Rules for repeats, in the order in which they are applied.
+    split, pixels
+        The rules for divisions and cutouts.
+    measured : tuple of Column
+        Columns that stages make from the pixels.
+    files : PublishedFiles or None
+        The authors' own files, if there are any.
     flags : tuple of Flag
         Bits of ``cutout_flags``.
     stages : tuple of str
@@ -349,7 +451,7 @@ class DatasetSpec:
     bands: tuple[Band, ...]
     columns: tuple[Column, ...]
     configs: tuple[Config, ...]
-    duplicates: Deduplication
+    duplicates: tuple[Deduplication, ...]
     split: Split
     pixels: Pixels
     flags: tuple[Flag, ...]
@@ -358,10 +460,14 @@ class DatasetSpec:
     errata: tuple[Erratum, ...]
     citations: tuple[Citation, ...]
     licence: Licence
+    base: str = ""
+    measured: tuple[Column, ...] = ()
+    files: PublishedFiles | None = None
 
     def __post_init__(self) -> None:
         declared = {column.name for column in self.columns}
-        wanted = {self.key, self.object_id, self.duplicates.key, *self.pixels.tile}
+        wanted = {self.key, self.object_id, *self.pixels.tile}
+        wanted |= {rule.key for rule in self.duplicates}
         wanted |= {name for name in (self.pixels.row, self.pixels.column) if name}
         if missing := wanted - declared:
             raise UsageError(f"{self.name}: undeclared columns {sorted(missing)}")
@@ -392,8 +498,38 @@ class DatasetSpec:
         known = ", ".join(config.name for config in self.configs)
         raise UsageError(f"{self.name} has no config '{name}'; it has: {known}", config=name)
 
+    def family(self, name: str | None = None) -> tuple[Config, ...]:
+        """Return the config that is downloaded for a config, and those cropped from it.
+
+        Parameters
+        ----------
+        name : str, optional
+            The config; the default one if None.
+
+        Raises
+        ------
+        UsageError
+            If there is none of that name.
+        """
+        config = self.config(name)
+        root = self.config(config.cropped_from) if config.cropped_from else config
+        return (root, *(c for c in self.configs if c.cropped_from == root.name))
+
+    def of(self, config: str) -> DatasetSpec:
+        """Return the declaration narrowed to a config: the size of its cutouts in ``pixels``.
+
+        Raises
+        ------
+        UsageError
+            If there is none of that name.
+        """
+        size = self.config(config).size or self.pixels.size
+        if size == self.pixels.size:
+            return self
+        return replace(self, pixels=replace(self.pixels, size=size))
+
     def column(self, name: str) -> Column:
-        """Return the column of that name (those of the splits included).
+        """Return the column of that name or alias (those of the splits included).
 
         Raises
         ------
@@ -401,7 +537,7 @@ class DatasetSpec:
             If there is none of that name.
         """
         for column in self.stored_columns():
-            if column.name == name:
+            if name in (column.name, *column.aliases):
                 return column
         for column in self.columns:
             if column.name == name:
@@ -420,7 +556,7 @@ class DatasetSpec:
     def stored_columns(self) -> tuple[Column, ...]:
         """Columns of the built dataset: queried and derived, of the cutouts, of the splits."""
         kept = (column for column in self.columns if column.stored)
-        return (*kept, *CUTOUT_COLUMNS, *self.split.columns())
+        return (*kept, *CUTOUT_COLUMNS, *self.measured, *self.split.columns())
 
     def band_names(self) -> tuple[str, ...]:
         """Names of the bands, in the order of the image axis."""
@@ -445,11 +581,13 @@ class DatasetSpec:
             "object_id": self.object_id,
             "bands": [asdict(band) for band in self.bands],
             "columns": [
-                {k: v for k, v in asdict(c).items() if k != "description"} for c in self.columns
+                {k: v for k, v in asdict(c).items() if k != "description"}
+                for c in (*self.columns, *self.measured)
             ],
+            "base": self.base,
             "cuts": [(cut.name, cut.sql, cut.pushdown) for cut in chosen.cuts],
-            "duplicates": (self.duplicates.key, self.duplicates.order),
-            "split": (self.split.fractions, self.split.divisions),
-            "pixels": asdict(self.pixels),
+            "duplicates": [(rule.key, rule.order) for rule in self.duplicates],
+            "split": self.split.fractions,
+            "pixels": asdict(self.of(config).pixels),
         }
         return hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()

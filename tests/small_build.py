@@ -81,17 +81,21 @@ SPEC = DatasetSpec(
             name="extended",
             description="all",
             cuts=(BRIGHT,),
-            published=(PublishedCount(what="all", count=465, source="Sect. 2"),),
+            published=(PublishedCount(what="all", count=465, source="Sect. 2", after="all"),),
         ),
         Config(
             name="baseline",
             description="fewer",
             cuts=(BRIGHT,),
-            published=(PublishedCount(what="all", count=415, source="Sect. 2"),),
+            published=(PublishedCount(what="all", count=415, source="Sect. 2", after="all"),),
         ),
     ),
-    duplicates=Deduplication(key="object_id", order=("spec_id",), why="one each", source="Sect. 2"),
-    split=Split(fractions=(0.6, 0.2, 0.2), divisions=3, source="Sect. 2"),
+    duplicates=(
+        Deduplication(
+            name="repeats", key="object_id", order=("spec_id",), why="one each", source="Sect. 2"
+        ),
+    ),
+    split=Split(fractions=((0.6, 0.2, 0.2),) * 3, source="Sect. 2"),
     pixels=Pixels(protocol="frames", size=8, scale=0.396, reference_band="r", tile=("run",)),
     flags=(),
     stages=("query", "write"),
@@ -136,7 +140,7 @@ def table(rows: int, spec: DatasetSpec = SPEC, seed: int = 0) -> pa.Table:
     columns["cutout_y"] = rng.uniform(3, 4, rows).astype("f4")
     columns["cutout_flags"] = np.zeros(rows, "i4")
     for k in range(spec.split.divisions):
-        columns[f"split_{k}"] = assign(ids, k, spec.split.fractions)
+        columns[f"split_{k}"] = assign(ids, k, spec.split.fractions[k])
     return pa.table(columns)
 
 

@@ -57,7 +57,7 @@ class CatalogQuery:
 
 
 FRAMES_ENDPOINT = "frames"
-"""Name of the service that delivers pixels; any other name is a catalogue."""
+"""Name of the service that delivers frames."""
 CUTOUTS_ENDPOINT = "cutouts"
 """Name of the service that delivers cutouts."""
 
@@ -72,12 +72,26 @@ class Need(NamedTuple):
 
 
 @runtime_checkable
-class CatalogArchive(Protocol):
-    """Rows.  Sentinels, NaN and NULL of nullable columns come back as NULL."""
+class Source(Protocol):
+    """Anything that a dataset is built from."""
 
     @property
     def name(self) -> str:
         """Short name, for messages and the manifest."""
+
+    def endpoints(self) -> dict[str, str]:
+        """Base URLs in use, by service: :data:`FRAMES_ENDPOINT`, :data:`CUTOUTS_ENDPOINT`, ..."""
+
+    def needs(self) -> tuple[Need, ...]:
+        """Accounts and packages that this archive needs."""
+
+    def departures(self) -> tuple[str, ...]:
+        """Where a simulated sky differs from nature on purpose; empty for a real archive."""
+
+
+@runtime_checkable
+class CatalogArchive(Source, Protocol):
+    """Rows.  Sentinels, NaN and NULL of nullable columns come back as NULL."""
 
     def sql(self, query: CatalogQuery) -> str:
         """Return the exact text sent for ``query``, pages aside (for the manifest and the docs)."""
@@ -102,15 +116,6 @@ class CatalogArchive(Protocol):
         ArchiveError
             If the archive refuses, fails, truncates or answers nonsense.
         """
-
-    def endpoints(self) -> dict[str, str]:
-        """Base URLs in use, by service; that of the pixels is named :data:`FRAMES_ENDPOINT`."""
-
-    def needs(self) -> tuple[Need, ...]:
-        """Accounts and packages that this archive needs."""
-
-    def departures(self) -> tuple[str, ...]:
-        """Where a simulated sky differs from nature on purpose; empty for a real archive."""
 
 
 @runtime_checkable

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
-
-from galaxyds.archives.base import CatalogArchive, FrameArchive
+from galaxyds.archives.base import Source
 from galaxyds.errors import UsageError
 from galaxyds.spec import DatasetSpec
 
@@ -13,12 +11,7 @@ SIMULATED = "simulated"
 """Name of the archive whose sky is made by galaxyds."""
 
 
-@runtime_checkable
-class Archive(CatalogArchive, FrameArchive, Protocol):
-    """Rows and frames together."""
-
-
-def open_archive(spec: DatasetSpec, kind: str) -> Archive:
+def open_archive(spec: DatasetSpec, kind: str) -> Source:
     """Return the archive of a dataset.
 
     Parameters
@@ -30,7 +23,7 @@ def open_archive(spec: DatasetSpec, kind: str) -> Archive:
 
     Returns
     -------
-    Archive
+    Source
         Ready to be asked; no request has been sent.
 
     Raises
@@ -38,17 +31,31 @@ def open_archive(spec: DatasetSpec, kind: str) -> Archive:
     UsageError
         If the dataset has no archive of that kind.
     """
-    if (spec.archive, kind) == ("sdss", "remote"):
-        from galaxyds.archives.sdss import SDSSArchive
-
-        return SDSSArchive()
-    if (spec.archive, kind) == ("sdss", "simulated"):
-        from galaxyds.archives.simulated import SimulatedSDSS
-
-        return SimulatedSDSS()
     if kind not in KINDS:
         raise UsageError(f"there is no archive '{kind}': one of {', '.join(KINDS)}")
-    raise UsageError(
-        f"{spec.name} cannot be built from --archive {kind}: its authors published no files; "
-        "use --archive remote or --archive simulated"
-    )
+    if kind == "release":
+        return _release(spec)
+    if spec.archive == "hsc":
+        from galaxyds.archives.hsc import HSCArchive
+        from galaxyds.archives.simulated_hsc import SimulatedHSC
+
+        survey: Source = SimulatedHSC() if kind == SIMULATED else HSCArchive()
+        return survey
+    if spec.archive == "sdss":
+        from galaxyds.archives.sdss import SDSSArchive
+        from galaxyds.archives.simulated import SimulatedSDSS
+
+        archive: Source = SimulatedSDSS() if kind == SIMULATED else SDSSArchive()
+        return archive
+    raise UsageError(f"{spec.name} names an archive that galaxyds does not know: {spec.archive}")
+
+
+def _release(spec: DatasetSpec) -> Source:
+    from galaxyds.build.release import PublishedRelease
+
+    if spec.files is None:
+        raise UsageError(
+            f"{spec.name} cannot be built from --archive release: its authors published no files; "
+            "use --archive remote or --archive simulated"
+        )
+    return PublishedRelease(spec.files)

@@ -6,16 +6,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from galaxyds.archives.base import CatalogArchive, Source
 from galaxyds.build.objects import ObjectList
 from galaxyds.build.progress import LogReporter, Reporter
 from galaxyds.build.workspace import Workspace
+from galaxyds.errors import UsageError
 from galaxyds.spec import Column, Config, Cut, DatasetSpec
+from galaxyds.store.layout import build_path
 from galaxyds.store.manifest import Selection, local_version
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
-
-    from galaxyds.build.archives import Archive
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,18 +46,67 @@ class Options:
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """A build in progress."""
+    """A build in progress.
+
+    Attributes
+    ----------
+    spec : DatasetSpec
+        The declaration, narrowed to ``config``.
+    config : Config
+        The config whose pixels are made.
+    products : tuple of Config
+        What is written: that config, those cropped from it, or one of them.
+    archive : Source
+        Where rows and pixels come from.
+    options : Options
+        Choices of whoever builds.
+    workspace : Workspace
+        Where stages leave their outputs.
+    version : str
+        With the local label.
+    home : pathlib.Path
+        Root of the builds.
+    objects : ObjectList or None
+        Objects that are built past the cuts.
+    reporter : Reporter
+        Hears of progress.
+    executor : concurrent.futures.Executor or None
+        Runs the units of work.
+    """
 
     spec: DatasetSpec
     config: Config
-    archive: Archive
+    products: tuple[Config, ...]
+    archive: Source
     options: Options
     workspace: Workspace
     version: str
-    destination: Path
+    home: Path
     objects: ObjectList | None = None
     reporter: Reporter = field(default_factory=LogReporter)
     executor: Executor | None = None
+
+    def destination(self, product: Config) -> Path:
+        """Where a product is published."""
+        return build_path(self.home, self.spec.name, product.name, self.version)
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Stages of this build, in order."""
+        return self.workspace.stages
+
+    @property
+    def catalog(self) -> CatalogArchive:
+        """The archive, for its rows.
+
+        Raises
+        ------
+        UsageError
+            If it has none that can be asked for.
+        """
+        if not isinstance(self.archive, CatalogArchive):
+            raise UsageError(f"{self.archive.name} is not a catalogue that can be asked")
+        return self.archive
 
     @property
     def cuts(self) -> tuple[Cut, ...]:
@@ -77,7 +127,9 @@ class Context:
         return self.spec.queried_columns()
 
 
-def version_of(spec: DatasetSpec, options: Options, *, simulated: bool) -> str:
+def version_of(
+    spec: DatasetSpec, options: Options, *, simulated: bool = False, released: bool = False
+) -> str:
     """Version of a build, with the local label that tells it from the published dataset.
 
     Parameters
@@ -88,13 +140,17 @@ def version_of(spec: DatasetSpec, options: Options, *, simulated: bool) -> str:
         Selection and alignment.
     simulated : bool
         Whether the sky was made by galaxyds.
+    released : bool
+        Whether the authors' own files are taken over.
 
     Returns
     -------
     str
         For example ``1.0.0+simulated.limit2000`` or ``1.0.0+unaligned``.
     """
-    label = local_version(spec.version, simulated=simulated, selection=options.selection)
+    label = local_version(
+        spec.version, simulated=simulated, released=released, selection=options.selection
+    )
     if options.align == spec.pixels.reference_band:
         return label
     return f"{label}{'.' if '+' in label else '+'}{ALIGN_LABELS.get(options.align, options.align)}"

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from galaxyds import settings
+from galaxyds.archives.base import Source
 from galaxyds.archives.redact import REDACTION
-from galaxyds.build.archives import SIMULATED, Archive, open_archive
+from galaxyds.build.archives import SIMULATED, open_archive
 from galaxyds.build.context import Context, Options, version_of
 from galaxyds.build.objects import ObjectList, read_object_list
 from galaxyds.build.progress import LogReporter, Reporter
@@ -31,10 +32,15 @@ from galaxyds.errors import (
 from galaxyds.refs import DatasetRef, to_snake
 from galaxyds.spec import DatasetSpec
 from galaxyds.specs import get_spec
-from galaxyds.store import Manifest, Selection, build_path, read_manifest
+from galaxyds.store import Manifest, Selection, read_manifest
 from galaxyds.store.files import move_into_place
-from galaxyds.store.layout import MANIFEST, WORK
+from galaxyds.store.layout import MANIFEST, WORK, BuildDirectory
 
+RELEASE = "release"
+RELEASE_STAGES = ("fetch", "write", "verify")
+"""Stages of a build from the authors' own files."""
+BULKY = ("cutouts", "morphology", "fetch")
+"""Stages whose files are given up when the dataset is published."""
 LOG = logging.getLogger("galaxyds.build")
 
 
@@ -45,9 +51,11 @@ class Summary:
     Attributes
     ----------
     path : pathlib.Path
-        The published dataset.
+        The published dataset (of several configs, that of the first).
     manifest : Manifest
         Its manifest.
+    built : tuple of BuildDirectory
+        All configs that were built together.
     skipped : tuple of str
         Stages that were finished before.
     seconds : float
@@ -58,6 +66,7 @@ class Summary:
 
     path: Path
     manifest: Manifest
+    built: tuple[BuildDirectory, ...]
     skipped: tuple[str, ...]
     seconds: float
     log: Path
@@ -136,16 +145,18 @@ def build(
     context.workspace.create()
     with _locked(context.workspace), _logged(context) as log:
         context.workspace.recover()
-        _sweep(context.destination)
+        for product in context.products:
+            _sweep(context.destination(product))
         if start is not None:
             context.workspace.restart_from(start)
-        elif not context.destination.exists():
+        elif not all(context.destination(product).exists() for product in context.products):
             context.workspace.forget_released()
         skipped = tuple(run_stages(context))
-        manifest = _published(context)
+        built = tuple(_published(context.destination(product)) for product in context.products)
         return Summary(
-            path=context.destination,
-            manifest=manifest,
+            path=built[0].path,
+            manifest=built[0].manifest,
+            built=built,
             skipped=skipped,
             seconds=time.monotonic() - begun,
             log=log,
@@ -170,8 +181,9 @@ def open_context(
         raise UsageError(
             f"{spec.name} {ref.version} cannot be built: this galaxyds builds {spec.version}"
         )
-    config = spec.config(ref.config)
+    family = spec.family(ref.config)
     archive = open_archive(spec, request.archive)
+    released = request.archive == RELEASE
     selection, objects = _selection(request)
     options = Options(
         selection=selection,
@@ -180,17 +192,19 @@ def open_context(
         drop_failed=request.drop_failed,
         jobs=request.jobs or min(os.cpu_count() or 1, 8),
     )
-    version = version_of(spec, options, simulated=archive.name == SIMULATED)
+    simulated = archive.name == SIMULATED
+    version = version_of(spec, options, simulated=simulated, released=released)
     home = settings.home(request.root)
-    work = home / WORK / to_snake(spec.name) / config.name / version
+    work = home / WORK / to_snake(spec.name) / family[0].name / version
     return Context(
-        spec=spec,
-        config=config,
+        spec=spec.of(family[0].name),
+        config=family[0],
+        products=family if ref.config is None else (spec.config(ref.config),),
         archive=archive,
         options=options,
-        workspace=Workspace(work, spec.stages),
+        workspace=Workspace(work, RELEASE_STAGES if released else spec.stages),
         version=version,
-        destination=build_path(home, spec.name, config.name, version),
+        home=home,
         objects=objects,
         reporter=reporter or LogReporter(),
         executor=executor,
@@ -200,7 +214,7 @@ def open_context(
 def run_stages(context: Context) -> Iterator[str]:
     """Run what is not finished; yield the names of stages that were skipped."""
     outdated = False
-    for name in context.spec.stages:
+    for name in context.stages:
         stage = STAGES[name]
         inputs = stage.inputs(context)
         if context.workspace.is_done(name, inputs, outdated=outdated):
@@ -215,22 +229,22 @@ def run_stages(context: Context) -> Iterator[str]:
         LOG.info("%s: %s", name, detail)
     if context.workspace.holds_files("write"):
         publish(context)
-    if context.workspace.holds_files("cutouts"):
-        context.workspace.release("cutouts")
+    for name in BULKY:
+        if name in context.stages and context.workspace.holds_files(name):
+            context.workspace.release(name)
 
 
-def _published(context: Context) -> Manifest:
-    """Manifest of the published build, its files there and of the right size."""
+def _published(folder: Path) -> BuildDirectory:
+    """Read the published build, its files there and of the right size."""
     again = "run the same command with --from cutouts to make it again"
     try:
-        manifest = read_manifest(context.destination / MANIFEST)
+        manifest = read_manifest(folder / MANIFEST)
     except DataIntegrityError as error:
         raise DataIntegrityError(
-            f"{context.destination} is damaged, its manifest cannot be read: {again}",
-            **error.values,
+            f"{folder} is damaged, its manifest cannot be read: {again}", **error.values
         ) from error
     for name, record in manifest.files.items():
-        path = context.destination / name
+        path = folder / name
         size = path.stat().st_size if path.is_file() else -1
         if size != record.bytes:
             got = "it is missing" if size < 0 else f"it has {size} bytes"
@@ -240,7 +254,7 @@ def _published(context: Context) -> Manifest:
                 expected=record.bytes,
                 got=size,
             )
-    return manifest
+    return BuildDirectory(path=folder, manifest=manifest)
 
 
 def _sweep(target: Path) -> None:
@@ -254,15 +268,17 @@ def publish(context: Context) -> None:
 
     An existing build of the same version is replaced as a whole: who mapped its files keeps them.
     """
-    written, target = context.workspace.path("write") / DATASET, context.destination
-    if written.exists():  # else an interrupted run got as far as the rename
-        target.parent.mkdir(parents=True, exist_ok=True)
-        move_into_place(written, target, replace=True)
-        LOG.info("published %s", target)
+    for product in context.products:
+        written = context.workspace.path("write") / DATASET / product.name
+        target = context.destination(product)
+        if written.exists():  # else an interrupted run got as far as the rename
+            target.parent.mkdir(parents=True, exist_ok=True)
+            move_into_place(written, target, replace=True)
+            LOG.info("published %s", target)
     context.workspace.release("write")
 
 
-def check_needs(archive: Archive) -> None:
+def check_needs(archive: Source) -> None:
     """Refuse to begin without the accounts and packages that an archive needs.
 
     Raises
@@ -279,6 +295,8 @@ def check_needs(archive: Archive) -> None:
 
 
 def _alignment(spec: DatasetSpec, align: str | None) -> str:
+    if align is not None and spec.pixels.protocol != "frames":
+        raise UsageError(f"{spec.name} is not resampled: leave --align out")
     known = ("none", *spec.band_names())
     chosen = align or spec.pixels.reference_band
     if chosen not in known:

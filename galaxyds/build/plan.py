@@ -8,7 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from galaxyds.archives.base import CatalogQuery, Need
+from galaxyds.archives.base import (
+    CatalogArchive,
+    CatalogQuery,
+    CutoutArchive,
+    FrameArchive,
+    Need,
+)
 from galaxyds.build.context import Context
 from galaxyds.build.engine import Request, open_context
 
@@ -87,17 +93,17 @@ def make_plan(request: Request) -> Plan:
     context = open_context(request)
     spec = context.spec
     rows, tiles = _extent(context)
-    pixels = int(np.prod(spec.image_shape())) * 4 * rows
-    existing = next(p for p in (context.destination, *context.destination.parents) if p.exists())
-    fetch = tiles * context.archive.tile_bytes(spec.band_names())
+    every = (spec.of(product.name) for product in context.products)
+    pixels = sum(int(np.prod(one.image_shape())) for one in every) * 4 * rows
+    existing = next(p for p in (context.home, *context.home.parents) if p.exists())
     return Plan(
         address=f"{spec.name}/{context.config.name}",
         version=context.version,
         archive=context.archive.name,
-        root=context.destination.parents[2],
+        root=context.home,
         rows=rows,
         tiles=tiles,
-        fetch_bytes=fetch,
+        fetch_bytes=_fetch_bytes(context, rows, tiles),
         disk_bytes=int(pixels * (SHARD_OVERHEAD + 1 + HUB_SHARE)),
         free_bytes=shutil.disk_usage(existing).free,
         needs=context.archive.needs(),
@@ -106,11 +112,26 @@ def make_plan(request: Request) -> Plan:
     )
 
 
+def _fetch_bytes(context: Context, rows: int, tiles: int) -> int:
+    """Bytes to transfer for the pixels, estimated."""
+    archive, spec = context.archive, context.spec
+    if isinstance(archive, FrameArchive):
+        return tiles * archive.tile_bytes(spec.band_names())
+    if isinstance(archive, CutoutArchive):
+        each = archive.cutout_bytes(spec.band_names(), half_size=spec.pixels.half_size)
+        return rows * each
+    return rows * sum(
+        int(np.prod(spec.of(product.name).image_shape())) * 4 for product in context.products
+    )
+
+
 def _extent(context: Context) -> tuple[int, int]:
     """Rows and tiles of the build."""
     if context.objects is not None:
         return len(context.objects), len(context.objects)  # at most
-    if any(not need.present for need in context.archive.needs()):
+    if not isinstance(context.archive, CatalogArchive) or any(
+        not need.present for need in context.archive.needs()
+    ):
         return context.config.published_total, context.config.published_total  # at most
     columns = context.table_columns()
     request = CatalogQuery(
@@ -119,8 +140,9 @@ def _extent(context: Context) -> tuple[int, int]:
         predicates=tuple(cut.sql for cut in context.cuts),
         key=context.spec.key,
         vocabulary=columns,
+        base=context.spec.base,
     )
-    rows, tiles = context.archive.extent(request, context.spec.pixels.tile)
+    rows, tiles = context.catalog.extent(request, context.spec.pixels.tile)
     limit = context.options.selection.limit
     if limit is None or rows <= limit:
         return rows, tiles
@@ -133,13 +155,23 @@ def _stage_plans(context: Context, rows: int, tiles: int) -> list[StagePlan]:
     costs = {
         "query": f"{len(context.pushed())} cuts at the archive",
         "cut": f"{len(context.local())} cuts here",
-        "deduplicate": f"one row per {context.spec.duplicates.key}",
+        "deduplicate": ", ".join(f"one row per {r.key}" for r in context.spec.duplicates),
         "split": f"{context.spec.split.divisions} seeded divisions",
-        "cutouts": f"{tiles:,} tiles, {tiles * bands:,} frames",
+        "cutouts": _cutout_cost(context, rows, tiles),
+        "morphology": f"{rows:,} objects in {bands} bands",
+        "fetch": "published files, every md5 checked",
         "write": f"{rows:,} objects to HDF5, Parquet and hub",
         "verify": "every file read back",
     }
     return [
         StagePlan(name=name, cost=costs.get(name, ""), done=name in finished)
-        for name in context.spec.stages
+        for name in context.stages
     ]
+
+
+def _cutout_cost(context: Context, rows: int, tiles: int) -> str:
+    bands = context.spec.band_names()
+    if isinstance(context.archive, CutoutArchive):
+        requests = max(tiles, -(-rows // context.archive.list_objects(bands)))
+        return f"{rows:,} objects in {len(bands)} bands, about {requests:,} requests"
+    return f"{tiles:,} tiles, {tiles * len(bands):,} frames"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,21 +15,28 @@ import pyarrow as pa
 from galaxyds._version import __version__
 from galaxyds.build.archives import SIMULATED
 from galaxyds.build.context import Context
-from galaxyds.build.cutouts import FAILED, Shards
 from galaxyds.build.pixels import SHARDS
+from galaxyds.build.release import PublishedRelease
+from galaxyds.build.shards import Shards
 from galaxyds.build.tables import read_rows
+from galaxyds.build.units import FAILED
 from galaxyds.build.workspace import read_facts
+from galaxyds.catalog import assign
 from galaxyds.errors import DataIntegrityError
+from galaxyds.pixels import middle
 from galaxyds.publish import write_product
+from galaxyds.spec import Config
 from galaxyds.store import (
     ArchiveRecord,
     CutRow,
     Dropped,
     Manifest,
     PublishedRecord,
+    Result,
     require_space,
     verify,
 )
+from galaxyds.store.galaxiesml import open_published
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,36 +46,114 @@ DATASET = "dataset"
 """Folder of the write stage that will be renamed into its published place."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Contents:
+    """What one product is written from.
+
+    Attributes
+    ----------
+    table : pyarrow.Table
+        Every stored column, in object-id order.
+    blocks : callable
+        Yields the pixels (k, bands, rows, columns) in that order.
+    dropped : tuple of Dropped
+        Objects without pixels.
+    warnings : tuple of str
+        What a user must know.
+    """
+
+    table: pa.Table
+    blocks: Callable[[], Iterator[NDArray[np.float32]]]
+    dropped: tuple[Dropped, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
 def write_files(context: Context, folder: Path) -> str:
-    """Write the dataset's files into ``folder/dataset``."""
-    shards = Shards(context.workspace.path("cutouts") / SHARDS)
-    table = _final_table(context, shards)
-    if table.num_rows == 0:
-        raise DataIntegrityError(
-            f"no object of {context.spec.name} has a cutout: see {folder.parent / 'build.log'}"
+    """Write the files of every product into ``folder/dataset/<config>``."""
+    told = []
+    for product in context.products:
+        contents = _contents(context, product)
+        spec, rows = context.spec.of(product.name), contents.table.num_rows
+        if not rows:
+            raise DataIntegrityError(
+                f"no object of {spec.name} has a cutout: see "
+                f"{context.workspace.directory / 'build.log'}"
+            )
+        size = int(np.prod(spec.image_shape())) * 4 * rows
+        require_space(folder, 2 * size, what=f"writing {spec.name}/{product.name}")
+        write_product(
+            folder / DATASET / product.name,
+            spec=spec,
+            manifest=_manifest(context, product, contents),
+            table=contents.table,
+            blocks=_with_progress(context, contents.blocks(), rows),
         )
-    size = int(np.prod(context.spec.image_shape())) * 4 * table.num_rows
-    require_space(folder, int(2 * size), what=f"writing {context.spec.name}")
-    write_product(
-        folder / DATASET,
-        spec=context.spec,
-        manifest=_manifest(context, table.num_rows, shards),
-        table=table,
-        blocks=_with_progress(context, shards),
+        told.append(f"{size / 1e9:.2f} GB of pixels")
+        if len(context.products) > 1:
+            told[-1] += f" ({product.name})"
+    return f"{rows:,} objects, {', '.join(told)}"
+
+
+def _contents(context: Context, product: Config) -> _Contents:
+    if isinstance(context.archive, PublishedRelease):
+        return _released(context, product)
+    shards = Shards(context.workspace.path("cutouts") / SHARDS)
+    size = context.spec.of(product.name).pixels.size
+
+    def blocks() -> Iterator[NDArray[np.float32]]:
+        return (middle(block, size) for block in shards.blocks())
+
+    table = _final_table(context, shards)
+    offset = (context.spec.pixels.size - size) // 2
+    for name in ("cutout_x", "cutout_y"):
+        place = table.schema.get_field_index(name)
+        shifted = table.column(name).to_numpy() - np.float32(offset)
+        table = table.set_column(place, name, [shifted])
+    return _Contents(table=table, blocks=blocks, dropped=tuple(_dropped(context, shards)))
+
+
+def _released(context: Context, product: Config) -> _Contents:
+    """Open the published files; columns that they lack are missing values."""
+    spec = context.spec.of(product.name)
+    assert spec.files is not None
+    folder = context.workspace.path("fetch")
+    published = open_published(
+        {split: folder / name for split, name in spec.files.files(spec.pixels.size).items()},
+        spec.stored_columns(),
+        shape=spec.image_shape(),
+        ranges={c.name: c.valid for c in spec.stored_columns() if c.valid is not None},
+        names=dict(spec.files.names),
+        counts={ours: count for ours, _, count in spec.files.splits},
     )
-    return f"{table.num_rows:,} objects, {size / 1e9:.2f} GB of pixels"
+    table = published.table
+    ids = table.column(spec.object_id).to_numpy()
+    for division, column in enumerate(spec.split.columns()):
+        if division:
+            place = table.schema.get_field_index(column.name)
+            codes = assign(ids, division, spec.split.fractions[division])
+            table = table.set_column(place, column.name, [codes])
+    return _Contents(
+        table=table,
+        blocks=published.blocks,
+        warnings=tuple(
+            f"{d.what}: expected {d.expected}, the published files have {d.got}"
+            for d in published.differences
+        ),
+    )
 
 
-def _with_progress(context: Context, shards: Shards) -> Iterator[NDArray[np.float32]]:
-    done, total = 0, len(shards.object_id)
-    for block in shards.blocks():
+def _with_progress(
+    context: Context, blocks: Iterator[NDArray[np.float32]], total: int
+) -> Iterator[NDArray[np.float32]]:
+    done = 0
+    for block in blocks:
         yield block
         done += len(block)
         context.reporter.progress(done, total, "objects")
 
 
 def _final_table(context: Context, shards: Shards) -> pa.Table:
-    """Rows of the objects that have a cutout, with the columns of the cutouts."""
+    """Rows of the objects that have a cutout, with the columns made from their pixels."""
     rows = read_rows(context, "split")
     ids = rows.column(context.spec.object_id).to_numpy()
     rows = rows.take(np.flatnonzero(np.isin(ids, shards.object_id)))
@@ -77,58 +163,104 @@ def _final_table(context: Context, shards: Shards) -> pa.Table:
             f"the shards in {context.workspace.path('cutouts')} hold {len(shards.object_id)} "
             f"objects, the catalogue {len(found)} of them: build again with --from cutouts"
         )
-    for name, values in shards.columns.items():
+    for name, values in {**shards.columns, **_measured(context, shards)}.items():
         rows = rows.append_column(name, [values])
     return rows
 
 
-def _manifest(context: Context, rows: int, shards: Shards) -> Manifest:
+def _measured(context: Context, cutouts: Shards) -> dict[str, NDArray[Any]]:
+    """Columns of the morphology stage, if the dataset has one."""
+    if "morphology" not in context.stages:
+        return {}
+    shards = Shards(context.workspace.path("morphology") / SHARDS)
+    if not np.array_equal(shards.object_id, cutouts.object_id):
+        raise DataIntegrityError(
+            f"the shards in {context.workspace.path('morphology')} hold "
+            f"{len(shards.object_id)} objects, those of the cutouts {len(cutouts.object_id)}: "
+            "build again with --from morphology"
+        )
+    return shards.columns
+
+
+def _manifest(context: Context, product: Config, contents: _Contents) -> Manifest:
     """Everything that is known before the files are written."""
-    spec, archive = context.spec, context.archive
-    facts = {
-        stage: read_facts(context.workspace.path(stage))
-        for stage in ("query", "cut", "deduplicate", "cutouts")
-    }
+    spec, archive = context.spec.of(product.name), context.archive
+    facts = _Facts(context)
+    rows = contents.table.num_rows
+    published = _published(context, product, facts.counts(rows))
     return Manifest(
         name=spec.name,
-        config=context.config.name,
+        config=product.name,
         version=context.version,
         package_version=__version__,
-        spec_digest=spec.digest(context.config.name),
+        spec_digest=spec.digest(product.name),
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         archive=ArchiveRecord(
             name=archive.name,
             data_release=spec.data_release,
             endpoints=archive.endpoints(),
             simulated=archive.name == SIMULATED,
+            released=isinstance(archive, PublishedRelease),
         ),
         rows=rows,
         shape=spec.image_shape(),
         selection=context.options.selection,
         align=context.options.align,
-        failed=len(facts["cutouts"]["failed"]),
-        queries=tuple(facts["query"]["queries"]),
-        cut_flow=tuple(_cut_rows([*facts["query"]["cut_flow"], *facts["cut"]["cut_flow"]])),
-        duplicates={facts["deduplicate"]["rule"]: facts["deduplicate"]["removed"]},
-        published=_published(context, rows),
-        dropped=tuple(_dropped(context, shards)),
+        failed=len(facts.of("cutouts").get("failed", ())),
+        queries=tuple(facts.of("query").get("queries", ())),
+        cut_flow=tuple(_cut_rows([*facts.flow("query"), *facts.flow("cut")])),
+        duplicates={rule["rule"]: rule["removed"] for rule in facts.rules},
+        published=published,
+        dropped=contents.dropped,
         departures=tuple(archive.departures()),
-        warnings=(*facts["query"]["warnings"], *_count_warning(context, rows)),
+        warnings=(
+            *facts.of("query").get("warnings", ()),
+            *contents.warnings,
+            *_count_warnings(context, published),
+        ),
     )
 
 
-def _count_warning(context: Context, rows: int) -> tuple[str, ...]:
-    """One line if a full, real build does not have the published number of objects."""
-    published = context.config.published[0]
-    partial = context.archive.name == SIMULATED or context.options.selection.kind != "full"
-    if partial or rows == published.count:
-        return ()
-    share = 100 * (rows - published.count) / published.count
-    told = (
-        f"{rows:,} objects where the paper has {published.count:,} ({share:+.2f} %, "
-        f"{published.source}): the cut flow shows where; the archive may have changed"
-    )
-    return (told,)
+class _Facts:
+    """What the stages left for the manifest; a stage that a build has not left nothing."""
+
+    def __init__(self, context: Context) -> None:
+        self._facts: dict[str, dict[str, Any]] = {
+            stage: read_facts(context.workspace.path(stage))
+            for stage in ("query", "cut", "deduplicate", "cutouts")
+            if stage in context.stages
+        }
+
+    def of(self, stage: str) -> dict[str, Any]:
+        return self._facts.get(stage, {})
+
+    def flow(self, stage: str) -> list[dict[str, Any]]:
+        return list(self.of(stage).get("cut_flow", ()))
+
+    @property
+    def rules(self) -> list[dict[str, Any]]:
+        return list(self.of("deduplicate").get("rules", ()))
+
+    def counts(self, rows: int) -> dict[str, int]:
+        """Rows at the places that published counts refer to."""
+        found = {rule["name"]: rule["left"] for rule in self.rules}
+        if "rows" in self.of("query"):
+            found["query"] = self.of("query")["rows"]
+        return {**found, "all": rows}
+
+
+def _count_warnings(context: Context, published: tuple[PublishedRecord, ...]) -> Iterator[str]:
+    """One line per published number that a full, real build does not have."""
+    if context.archive.name == SIMULATED or context.options.selection.kind != "full":
+        return
+    for record in published:
+        if record.ours is None or record.ours == record.count:
+            continue
+        share = 100 * (record.ours - record.count) / record.count
+        yield (
+            f"{record.ours:,} {record.what} where the paper has {record.count:,} ({share:+.2f} %, "
+            f"{record.source}): the cut flow shows where; the archive may have changed"
+        )
 
 
 def _cut_rows(flow: list[dict[str, Any]]) -> Iterator[CutRow]:
@@ -146,13 +278,15 @@ def _cut_rows(flow: list[dict[str, Any]]) -> Iterator[CutRow]:
         )
 
 
-def _published(context: Context, rows: int) -> tuple[PublishedRecord, ...]:
-    """Published counts; ours stands beside the first, which counts what a build counts."""
+def _published(
+    context: Context, product: Config, counts: Mapping[str, int]
+) -> tuple[PublishedRecord, ...]:
+    """Published counts, ours beside those that a build can be compared with."""
     if context.objects is not None:
         return ()
     return tuple(
-        PublishedRecord(what=p.what, count=p.count, source=p.source, ours=None if n else rows)
-        for n, p in enumerate(context.config.published)
+        PublishedRecord(what=p.what, count=p.count, source=p.source, ours=counts.get(p.after))
+        for p in product.published
     )
 
 
@@ -166,13 +300,14 @@ def _dropped(context: Context, shards: Shards) -> Iterator[Dropped]:
 
 
 def verify_files(context: Context, folder: Path) -> str:
-    """Check every file of the finished dataset against its declaration."""
-    written = context.workspace.path("write") / DATASET
-    results = list(verify(written, context.spec))
+    """Check every file of the finished products against their declaration."""
+    results: list[Result] = []
+    for product in context.products:
+        written = context.workspace.path("write") / DATASET / product.name
+        results += verify(written, context.spec)
     bad = [result for result in results if not result.ok]
-    for result in results:
-        if not result.ok:
-            LOG.warning("verify: %s %s: got %s", result.file, result.check, result.got)
+    for result in bad:
+        LOG.warning("verify: %s %s: got %s", result.file, result.check, result.got)
     if bad:
         first = bad[0]
         raise DataIntegrityError(

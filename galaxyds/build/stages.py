@@ -6,7 +6,6 @@ the manifest will say travels as ``facts.json``.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from galaxyds.archives.base import FRAMES_ENDPOINT, CatalogQuery
+from galaxyds.archives.base import CUTOUTS_ENDPOINT, FRAMES_ENDPOINT, CatalogQuery
 from galaxyds.build.context import Context
+from galaxyds.build.morphology import measure_all, morphology_inputs
 from galaxyds.build.pixels import cut_pixels
 from galaxyds.build.publication import verify_files, write_files
-from galaxyds.build.tables import read_rows, write_rows
+from galaxyds.build.release import fetch, fetch_inputs
+from galaxyds.build.tables import after, read_rows, write_rows
 from galaxyds.build.workspace import write_facts
 from galaxyds.catalog import (
     CutStep,
@@ -37,6 +38,7 @@ from galaxyds.spec import SPLITS
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_PIXELS = (FRAMES_ENDPOINT, CUTOUTS_ENDPOINT, "psf")
 MATCH_RADIUS = 1.0
 """Arcseconds within which a listed position is taken for an object of the archive."""
 
@@ -66,14 +68,19 @@ def query(context: Context, folder: Path) -> str:
     if context.objects is not None:
         return _query_objects(context, folder)
     request = _request(context, tuple(cut.sql for cut in context.pushed()))
-    counts = context.archive.count(request)
-    rows = context.archive.rows(request)
+    counts = context.catalog.count(request)
+    rows = context.catalog.rows(request)
     check_pushdown(rows, context.pushed(), context.archive.name)
     write_rows(folder, rows)
     flow = steps(context.pushed(), counts, "archive")
     write_facts(
         folder,
-        {"queries": [context.archive.sql(request)], "cut_flow": _plain(flow), "warnings": []},
+        {
+            "queries": [context.catalog.sql(request)],
+            "cut_flow": _plain(flow),
+            "rows": rows.num_rows,
+            "warnings": [],
+        },
     )
     return f"{rows.num_rows:,} rows of {counts[0]:,}"
 
@@ -92,6 +99,7 @@ def _request(
         vocabulary=columns,
         exact=context.spec.tested_columns(),
         only=only,
+        base=context.spec.base,
     )
 
 
@@ -101,10 +109,10 @@ def _query_objects(context: Context, folder: Path) -> str:
     wanted = context.objects
     if wanted.ids is not None:
         request = _request(context, (), (context.spec.object_id, tuple(int(i) for i in wanted.ids)))
-        rows = context.archive.rows(request)
+        rows = context.catalog.rows(request)
         found = np.unique(rows.column(context.spec.object_id).to_numpy())
         missing = [str(i) for i in wanted.ids[~np.isin(wanted.ids, found)]]
-        queries = [context.archive.sql(request)]
+        queries = [context.catalog.sql(request)]
     else:
         rows, queries, missing = _query_positions(context)
     if rows.num_rows == 0:
@@ -120,7 +128,8 @@ def _query_objects(context: Context, folder: Path) -> str:
             f"{context.archive.name}, for example {', '.join(missing[:3])}"
         )
         context.reporter.note(warnings[0])
-    write_facts(folder, {"queries": queries, "cut_flow": [], "warnings": warnings})
+    facts = {"queries": queries, "cut_flow": [], "rows": rows.num_rows, "warnings": warnings}
+    write_facts(folder, facts)
     return f"{rows.num_rows:,} rows for {len(wanted):,} listed objects"
 
 
@@ -135,7 +144,7 @@ def _query_positions(context: Context) -> tuple[pa.Table, list[str], list[str]]:
         _request(context, (predicate,))
         for predicate in box_predicates(wanted.ra, wanted.dec, radius=MATCH_RADIUS)
     ]
-    candidates = pa.concat_tables([context.archive.rows(request) for request in requests])
+    candidates = pa.concat_tables([context.catalog.rows(request) for request in requests])
     nearest = match_positions(
         wanted.ra,
         wanted.dec,
@@ -148,7 +157,7 @@ def _query_positions(context: Context) -> tuple[pa.Table, list[str], list[str]]:
     _, first = np.unique(candidates.column(context.spec.key).to_numpy(), return_index=True)
     rows = candidates.take(np.intersect1d(np.flatnonzero(matched), first))
     missing = [f"({wanted.ra[n]:.5f}, {wanted.dec[n]:.5f})" for n in np.flatnonzero(nearest < 0)]
-    return rows, [context.archive.sql(request) for request in requests[:1]], missing
+    return rows, [context.catalog.sql(request) for request in requests[:1]], missing
 
 
 def cut(context: Context, folder: Path) -> str:
@@ -160,14 +169,18 @@ def cut(context: Context, folder: Path) -> str:
 
 
 def deduplicate_rows(context: Context, folder: Path) -> str:
-    """Keep one row per object."""
-    rule = context.spec.duplicates
-    rows, removed = deduplicate(read_rows(context, "cut"), rule)
+    """Apply the rules for repeats, in order; one row per object is left."""
+    rows = read_rows(context, "cut").sort_by(context.spec.key)
+    told = []
+    for rule in context.spec.duplicates:
+        rows, removed = deduplicate(rows, rule)
+        told.append({"name": rule.name, "rule": f"{rule.key}: {rule.rule()}", "removed": removed,
+                     "left": rows.num_rows})  # fmt: skip
+    rows = rows.sort_by(context.spec.object_id)
     write_rows(folder, rows)
-    write_facts(
-        folder, {"rule": f"{rule.key}: first by {', '.join(rule.order)}", "removed": removed}
-    )
-    return f"{rows.num_rows:,} objects, {removed:,} repeats removed"
+    write_facts(folder, {"rules": told})
+    repeats = ", ".join(f"{rule['removed']:,} by {rule['name']}" for rule in told)
+    return f"{rows.num_rows:,} objects; repeats removed: {repeats}"
 
 
 def split(context: Context, folder: Path) -> str:
@@ -181,7 +194,8 @@ def split(context: Context, folder: Path) -> str:
     ids = rows.column(context.spec.object_id).to_numpy()
     rule = context.spec.split
     for division, column in enumerate(rule.columns()):
-        rows = rows.append_column(column.name, [assign(ids, division, rule.fractions)])
+        codes = assign(ids, division, rule.fractions[division])
+        rows = rows.append_column(column.name, [codes])
     write_rows(folder, rows)
     write_facts(folder, {"rows": rows.num_rows})
     shares = np.bincount(rows.column("split_0").to_numpy(), minlength=len(SPLITS))
@@ -190,17 +204,6 @@ def split(context: Context, folder: Path) -> str:
 
 def _plain(flow: tuple[CutStep, ...]) -> list[dict[str, Any]]:
     return [asdict(step) for step in flow]
-
-
-def _after(stage: str) -> Callable[[Context], dict[str, str]]:
-    """Inputs that are the finished outputs of the stage before."""
-
-    def inputs(context: Context) -> dict[str, str]:
-        outputs = sorted(context.workspace.outputs(stage).items())
-        told = "; ".join(f"{name} {digest}" for name, digest in outputs)
-        return {f"output of {stage}": hashlib.sha256(told.encode()).hexdigest()}
-
-    return inputs
 
 
 def _query_inputs(context: Context) -> dict[str, str]:
@@ -213,19 +216,26 @@ def _query_inputs(context: Context) -> dict[str, str]:
         "catalogue": "; ".join(
             f"{name} {url}"
             for name, url in sorted(context.archive.endpoints().items())
-            if name != FRAMES_ENDPOINT  # a mirror serves the same frames
+            if name not in _PIXELS  # a mirror serves the same pixels
         ),
-        "sql": context.archive.sql(request),
+        "sql": context.catalog.sql(request),
         "object list": selection.objects_sha256 or "",
     }
 
 
 def _cut_inputs(context: Context) -> dict[str, str]:
-    return {"cuts": " AND ".join(f"({c.sql})" for c in context.local()), **_after("query")(context)}
+    return {"cuts": " AND ".join(f"({c.sql})" for c in context.local()), **after("query")(context)}
 
 
 def _deduplicate_inputs(context: Context) -> dict[str, str]:
-    return {"order": ", ".join(context.spec.duplicates.order), **_after("cut")(context)}
+    rules = "; ".join(f"{rule.key}: {rule.rule()}" for rule in context.spec.duplicates)
+    return {"rules": rules, **after("cut")(context)}
+
+
+def _after_pixels(context: Context) -> dict[str, str]:
+    """Outputs of whatever stands before the files are written."""
+    stages = context.stages
+    return after(stages[stages.index("write") - 1])(context)
 
 
 def _split_inputs(context: Context) -> dict[str, str]:
@@ -233,9 +243,8 @@ def _split_inputs(context: Context) -> dict[str, str]:
     return {
         "limit": str(context.options.selection.limit or ""),
         "fractions": str(rule.fractions),
-        "divisions": str(rule.divisions),
         "derived": "; ".join(f"{c.name} = {c.derived}" for c in context.spec.columns if c.derived),
-        **_after("deduplicate")(context),
+        **after("deduplicate")(context),
     }
 
 
@@ -244,7 +253,7 @@ def _cutout_inputs(context: Context) -> dict[str, str]:
         "bands": ", ".join(context.spec.band_names()),
         "pixels": str(asdict(context.spec.pixels)),
         "align": context.options.align,
-        **_after("split")(context),
+        **after("split")(context),
     }
 
 
@@ -256,8 +265,10 @@ STAGES: dict[str, Stage] = {
         Stage(name="deduplicate", run=deduplicate_rows, inputs=_deduplicate_inputs),
         Stage(name="split", run=split, inputs=_split_inputs),
         Stage(name="cutouts", run=cut_pixels, inputs=_cutout_inputs, keep=True),
-        Stage(name="write", run=write_files, inputs=_after("cutouts")),
-        Stage(name="verify", run=verify_files, inputs=_after("write")),
+        Stage(name="morphology", run=measure_all, inputs=morphology_inputs, keep=True),
+        Stage(name="fetch", run=fetch, inputs=fetch_inputs, keep=True),
+        Stage(name="write", run=write_files, inputs=_after_pixels),
+        Stage(name="verify", run=verify_files, inputs=after("write")),
     )
 }
 

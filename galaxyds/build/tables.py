@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,3 +41,14 @@ def read_rows(context: Context, stage: str) -> pa.Table:
         raise DataIntegrityError(
             f"{path} is damaged ({error}): run the build again with --from {stage}", file=str(path)
         ) from error
+
+
+def after(stage: str) -> Callable[[Context], dict[str, str]]:
+    """Make the inputs of a stage that depends on the finished outputs of another one."""
+
+    def inputs(context: Context) -> dict[str, str]:
+        outputs = sorted(context.workspace.outputs(stage).items())
+        told = "; ".join(f"{name} {digest}" for name, digest in outputs)
+        return {f"output of {stage}": hashlib.sha256(told.encode()).hexdigest()}
+
+    return inputs

@@ -109,28 +109,31 @@ def apply_cuts(table: pa.Table, cuts: Sequence[Cut]) -> tuple[pa.Table, tuple[Cu
 
 
 def deduplicate(table: pa.Table, rule: Deduplication) -> tuple[pa.Table, int]:
-    """Keep one row per object: the first in the rule's order.
+    """Remove repeats: keep the first row of a value in the rule's order, or none.
 
     Parameters
     ----------
     table : pyarrow.Table
-        Rows, several of which may share ``rule.key``.
+        Rows, several of which may share ``rule.key``; a missing key is nobody's repeat.
     rule : Deduplication
         Key and order; the order must end in a unique column to be deterministic.
 
     Returns
     -------
     pyarrow.Table
-        One row per key, sorted by it.
+        The rows that are left, in their order.
     int
         Rows removed.
     """
-    order = ", ".join(f"({expression}) ASC NULLS LAST" for expression in rule.order)
+    if rule.order:
+        order = ", ".join(f"({expression}) ASC NULLS LAST" for expression in rule.order)
+        alone = f"row_number() OVER (PARTITION BY {rule.key} ORDER BY {order}) = 1"
+    else:
+        alone = f"count(*) OVER (PARTITION BY {rule.key}) = 1"
     numbered = table.append_column("_row", _row_numbers(table.num_rows))
     kept = evaluate(
         numbered,
-        f"SELECT _row FROM catalog QUALIFY row_number() OVER (PARTITION BY {rule.key} "
-        f"ORDER BY {order}) = 1 ORDER BY {rule.key}",
+        f"SELECT _row FROM catalog QUALIFY {rule.key} IS NULL OR {alone} ORDER BY _row",
     )
     result = table.take(kept.column("_row"))
     return result, table.num_rows - result.num_rows

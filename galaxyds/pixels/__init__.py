@@ -1,8 +1,9 @@
 """Pixels: frames to cutouts, arrays in and arrays out."""
 
 from galaxyds.pixels.cutouts import BAND_OFFSET, FieldCutouts, cut_field, needs_neighbours
-from galaxyds.pixels.flags import EDGE, FLAGS, MISSING_BAND, NEIGHBOUR, mask
+from galaxyds.pixels.flags import EDGE, FLAGS, MISSING_BAND, NEIGHBOUR, PADDING_FLAGS, mask
 from galaxyds.pixels.frame import Frame
+from galaxyds.pixels.padding import Padded, centred, middle, pad
 
 __all__ = [
     "BAND_OFFSET",
@@ -10,9 +11,14 @@ __all__ = [
     "FLAGS",
     "MISSING_BAND",
     "NEIGHBOUR",
+    "PADDING_FLAGS",
     "FieldCutouts",
     "Frame",
+    "Padded",
+    "centred",
     "cut_field",
     "mask",
+    "middle",
     "needs_neighbours",
+    "pad",
 ]

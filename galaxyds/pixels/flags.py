@@ -20,8 +20,26 @@ MISSING_BAND = Flag(
     description="a band has no frame; all its pixels are NaN",
 )
 
+CROPPED = Flag(
+    name="cropped",
+    bit=3,
+    description="the delivered cutout was larger than the image and lost its edges",
+)
+GRIDS_DIFFER = Flag(
+    name="grids_differ",
+    bit=4,
+    description="the bands came with different sizes or positions and were not resampled",
+)
+NAN_PIXELS = Flag(
+    name="nan_pixels",
+    bit=5,
+    description="some delivered pixels are NaN",
+)
+
 FLAGS = (EDGE, NEIGHBOUR, MISSING_BAND)
 """Every flag that :func:`galaxyds.pixels.cut_field` may set."""
+PADDING_FLAGS = (CROPPED, GRIDS_DIFFER, NAN_PIXELS)
+"""Every flag that :func:`galaxyds.pixels.pad` may set."""
 
 
 def mask(*flags: Flag) -> int:

@@ -145,7 +145,7 @@ SPEC = DatasetSpec(
             description="zWarning = 0 and clean = 1 (Appendix B); the paper's own sample",
             cuts=_EXTENDED,
             published=(
-                PublishedCount(what="after duplicates", count=465_292, source="Sect. 2.1"),
+                PublishedCount(what="after duplicates", count=465_292, source="Sect. 2.1", after="all"),
                 PublishedCount(what="'selected' from the archive", count=608_451,
                                source="Sect. 2.1; before duplicates, perhaps before quality cuts"),
             ),
@@ -154,16 +154,21 @@ SPEC = DatasetSpec(
             name="baseline",
             description="S/N below 10 in all bands (Appendix A); the sample of Hong et al. (2023)",
             cuts=_BASELINE,
-            published=(PublishedCount(what="all", count=415_930, source="Sect. 2.2"),),
+            published=(
+                PublishedCount(what="all", count=415_930, source="Sect. 2.2", after="all"),
+            ),
         ),
     ),
-    duplicates=Deduplication(
-        key="object_id",
-        order=("redshift_err <= 0", "redshift_err", "spec_object_id"),
-        why="repeat spectra share a photometric object: the smallest positive redshift error wins",
-        source="Sect. 2.1",
+    duplicates=(
+        Deduplication(
+            name="repeat-spectra",
+            key="object_id",
+            order=("redshift_err <= 0", "redshift_err", "spec_object_id"),
+            why="repeat spectra share a photometric object: the smallest positive error wins",
+            source="Sect. 2.1",
+        ),
     ),
-    split=Split(fractions=(0.6, 0.2, 0.2), divisions=5, source="Sect. 2.1"),
+    split=Split(fractions=((0.6, 0.2, 0.2),) * 5, source="Sect. 2.1"),
     pixels=Pixels(
         protocol="frames", size=64, scale=0.396, reference_band="r",
         tile=("run", "camcol", "field"), row="row_r", column="col_r", tile_rows=1489,

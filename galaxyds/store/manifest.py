@@ -32,12 +32,15 @@ class ArchiveRecord(msgspec.Struct, frozen=True, kw_only=True):
         Base URLs by service.
     simulated : bool
         Whether the sky was made by galaxyds.
+    released : bool
+        Whether the authors' own files were taken over.
     """
 
     name: str
     data_release: str
     endpoints: dict[str, str] = {}
     simulated: bool = False
+    released: bool = False
 
 
 class Selection(msgspec.Struct, frozen=True, kw_only=True):
@@ -190,6 +193,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     def nature(self) -> str:
         """One phrase: ``full``, or what makes it another thing than the published dataset."""
         parts = ["simulated sky"] if self.archive.simulated else []
+        if self.archive.released:
+            parts.append("the authors' published files")
         if self.selection.kind == "limit":
             parts.append(f"limited to {self.selection.limit} objects")
         if self.selection.kind == "objects":
@@ -201,7 +206,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         return ", ".join(parts) or "full"
 
 
-def local_version(version: str, *, simulated: bool, selection: Selection) -> str:
+def local_version(
+    version: str, *, simulated: bool = False, released: bool = False, selection: Selection
+) -> str:
     """Version with the local label that keeps a partial or simulated build apart.
 
     Parameters
@@ -210,15 +217,18 @@ def local_version(version: str, *, simulated: bool, selection: Selection) -> str
         ``MAJOR.MINOR.PATCH``.
     simulated : bool
         Whether the sky was made by galaxyds.
+    released : bool
+        Whether the authors' own files are taken over.
     selection : Selection
         What was asked for.
 
     Returns
     -------
     str
-        ``1.0.0``, ``1.0.0+simulated``, ``1.0.0+simulated.limit2000``, ``1.0.0+objects.1a2b3c4d``.
+        ``1.0.0``, ``1.0.0+release``, ``1.0.0+simulated``, ``1.0.0+simulated.limit2000``,
+        ``1.0.0+objects.1a2b3c4d``.
     """
-    parts = ["simulated"] if simulated else []
+    parts = ["simulated"] * simulated + ["release"] * released
     if selection.kind == "limit":
         parts.append(f"limit{selection.limit}")
     if selection.kind == "objects":

@@ -1,0 +1,165 @@
+"""Shards: one ``.npz`` file of arrays per unit of work, read together in object-id order.
+
+A shard has ``object_id`` (n,) ascending, one array (n,) per column, arrays with more dimensions,
+and the objects that were left out with their reasons.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from galaxyds.errors import DataIntegrityError
+from galaxyds.store.files import publishing
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_KEY = "object_id"
+_DROPPED = ("dropped_id", "dropped_reason")
+
+
+def write_shard(
+    path: Path,
+    arrays: Mapping[str, NDArray[Any]],
+    dropped: Sequence[tuple[int, str]] = (),
+) -> None:
+    """Publish a shard.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Its folder is made.
+    arrays : mapping of str to ndarray
+        ``object_id`` and arrays of equal length.
+    dropped : sequence of (int, str)
+        Objects without a result, and why.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be written.
+    """
+    with publishing(path) as temporary, temporary.open("wb") as stream:
+        left_out: dict[str, Any] = {
+            "dropped_id": np.array([i for i, _ in dropped], dtype=np.int64),
+            "dropped_reason": np.array([reason for _, reason in dropped], dtype="U80"),
+        }
+        np.savez(stream, **{**arrays, **left_out})
+
+
+def join(parts: Sequence[NDArray[Any]], dtype: Any, shape: tuple[int, ...] = (0,)) -> NDArray[Any]:
+    """Concatenate arrays; none at all give an empty one of a dtype and shape."""
+    return np.concatenate([*parts]) if parts else np.empty(shape, dtype=dtype)
+
+
+def read_shard(path: Path) -> dict[str, NDArray[Any]]:
+    """Read all arrays of a shard.
+
+    Raises
+    ------
+    DataIntegrityError
+        If it is damaged.
+    """
+    with _opened(path) as shard:
+        return {name: shard[name] for name in shard.files}
+
+
+class Shards:
+    """All shards of a stage, read in object-id order.
+
+    Parameters
+    ----------
+    directory : pathlib.Path
+        Holds the ``.npz`` shards in one folder per scan or tract.
+
+    Attributes
+    ----------
+    object_id : ndarray of int64, shape (n,)
+        All objects that have a result, ascending.
+    columns : dict of str to ndarray, shape (n,)
+        Arrays of one dimension, in that order.
+    files : list of pathlib.Path
+        The shards.
+    counts : list of int
+        Objects of each.
+    dropped : list of (int, str)
+        Objects without a result, and why.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.files = sorted(directory.glob("*/*.npz"))
+        self._smalls = small = [_columns(path) for path in self.files]
+        self.counts = [len(s[_KEY]) for s in small]
+        ids = join([s[_KEY] for s in small], np.int64)
+        order = np.argsort(ids, kind="stable")
+        self.object_id = ids[order].astype(np.int64)
+        names = [n for n in (small[0] if small else {}) if n not in (_KEY, *_DROPPED)]
+        self.columns = {name: join([s[name] for s in small], np.float32)[order] for name in names}
+        self._file = np.repeat(np.arange(len(small)), [len(s[_KEY]) for s in small])[order]
+        rows = [np.arange(len(s[_KEY])) for s in small]
+        self._row = join(rows, np.int64)[order].astype(np.int64)
+        self.dropped = sorted(
+            (int(i), str(reason))
+            for s in small
+            for i, reason in zip(s["dropped_id"], s["dropped_reason"], strict=True)
+        )
+
+    def forget(self, reason: str) -> None:
+        """Remove the shards that dropped an object for this reason: they are made again."""
+        for path, small in zip(self.files, self._smalls, strict=True):
+            if reason in small["dropped_reason"].tolist():
+                path.unlink()
+
+    def blocks(self, size: int = 256) -> Iterator[NDArray[np.float32]]:
+        """Yield pixels (up to ``size``, bands, rows, columns) in the order of ``object_id``."""
+        held: tuple[int, NDArray[np.float32]] | None = None
+        for start in range(0, len(self.object_id), size):
+            files, rows = self._file[start : start + size], self._row[start : start + size]
+            pieces = []
+            # Runs of one shard: object ids of a tile are contiguous, so a shard is read once.
+            for run in np.split(np.arange(len(files)), np.flatnonzero(np.diff(files)) + 1):
+                number = int(files[run[0]])
+                if held is None or held[0] != number:
+                    held = (number, _array(self.files[number], "image"))
+                pieces.append(held[1][rows[run]])
+            yield np.concatenate(pieces)
+
+
+def _columns(path: Path) -> dict[str, NDArray[Any]]:
+    """Read the arrays of one dimension; the others are told by their headers, unread."""
+    with _opened(path) as shard:
+        return {name: shard[name] for name in shard.files if _dimensions(shard, name) == 1}
+
+
+def _dimensions(shard: np.lib.npyio.NpzFile, name: str) -> int:
+    assert shard.zip is not None
+    with shard.zip.open(f"{name}.npy") as stream:
+        version = np.lib.format.read_magic(stream)
+        read = np.lib.format.read_array_header_1_0
+        if version != (1, 0):
+            read = np.lib.format.read_array_header_2_0
+        return len(read(stream)[0])
+
+
+def _array(path: Path, name: str) -> NDArray[np.float32]:
+    with _opened(path) as shard:
+        values: NDArray[np.float32] = shard[name]
+        return values
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
+    try:
+        with np.load(path, allow_pickle=False) as shard:
+            yield shard
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise DataIntegrityError(
+            f"the shard {path} is damaged ({error}): run the build again with --from cutouts",
+            file=str(path),
+        ) from error

@@ -9,7 +9,7 @@ import sys
 import typer
 
 from galaxyds.errors import GalaxydsError
-from galaxyds_cli import build, info, list_, path, plan, preview, verify
+from galaxyds_cli import build, export, info, list_, path, plan, preview, verify
 from galaxyds_cli.console import show_error
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ app.command("plan")(plan.plan)
 app.command("build")(build.build)
 app.command("verify")(verify.verify)
 app.command("preview")(preview.preview)
+app.command("export")(export.export)
 app.command("path")(path.path)
 
 

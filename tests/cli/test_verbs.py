@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from galaxyds_cli.main import app
 
-VERBS = ("list", "info", "plan", "build", "verify", "preview", "path")
+VERBS = ("list", "info", "plan", "build", "verify", "preview", "export", "path")
 
 
 def shell(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -1,0 +1,78 @@
+"""``galaxyds export``: a build on disk becomes three files of the published layout."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import h5py
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from galaxyds.errors import StorageError, UsageError
+from galaxyds_cli.main import app
+from tests.small_build import SPEC, images, make_build, table
+
+NAMED = dataclasses.replace(SPEC, name="hsc-galaxiesml")
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["export", *map(str, arguments)])
+
+
+@pytest.fixture
+def built(tmp_path, monkeypatch):
+    """A small build whose declaration bears the dataset's name."""
+    monkeypatch.setattr("galaxyds.specs.get_spec", lambda name: NAMED)
+    make_build(tmp_path / "home", spec=NAMED)
+    return tmp_path / "home"
+
+
+def test_a_build_becomes_the_published_files(built, tmp_path):
+    out = tmp_path / "out"
+    done = run("hsc-galaxiesml", "--format", "galaxiesml", "--root", built, "-o", out)
+    assert done.exit_code == 0, done.output
+    source, pixels = table(60, NAMED), images(60, NAMED)
+    codes, total = source["split_0"].to_numpy(), 0
+    for code, word in enumerate(("training", "validation", "testing")):
+        rows = np.flatnonzero(codes == code)
+        with h5py.File(out / f"3x8x8_{word}_with_morphology.hdf5") as file:
+            np.testing.assert_array_equal(file["image"][()], pixels[rows])
+            for ours, theirs in {"object_id": "object_id", "redshift": "specz_redshift"}.items():
+                np.testing.assert_array_equal(file[theirs][()], source[ours].to_numpy()[rows])
+            assert set(file) == {"image", "object_id", "specz_redshift", "ra"}
+        lines = done.output.splitlines()
+        told = next(line.split() for line in lines if f"{word}_with_morphology.hdf5" in line)
+        assert told[1] == str(len(rows))
+        total += len(rows)
+    assert total == 60
+    assert "6 files, 60 objects" in done.output
+    assert "hsc-galaxiesml/extended:1.2.0" in done.output
+
+
+def test_a_second_export_does_not_overwrite(built, tmp_path):
+    arguments = ("hsc-galaxiesml", "--format", "galaxiesml", "--root", built, "-o", tmp_path / "o")
+    assert run(*arguments).exit_code == 0
+    error = run(*arguments).exception
+    assert isinstance(error, StorageError)
+    assert "choose another folder with --output or remove it" in error.message
+
+
+@pytest.mark.parametrize(
+    ("layout", "words"),
+    [
+        ("galaxiesml", "its authors use another one; formats of sdss-qso: none beside the HDF5"),
+        ("csv", "there is no such format; formats of sdss-qso: none"),
+    ],
+)
+def test_a_format_that_a_dataset_has_not(tmp_path, layout, words):
+    error = run("sdss-qso", "--format", layout, "--root", tmp_path).exception
+    assert isinstance(error, UsageError)
+    assert words in error.message
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_formats_of_a_dataset_are_named(built):
+    error = run("hsc-galaxiesml", "--format", "fits", "--root", built).exception
+    assert isinstance(error, UsageError)
+    assert "there is no such format; formats of hsc-galaxiesml: galaxiesml" in error.message

@@ -9,9 +9,17 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from galaxyds.archives.hsc_session import Connections, StreamHttp
 from galaxyds.archives.http import Http
 from galaxyds.archives.rate import Clock, RateLimit
-from tests.servers import CasJobsEmulator, SASEmulator, SkyServerEmulator, catalogue_rows
+from tests.servers import (
+    CasJobsEmulator,
+    GridSky,
+    HSCEmulator,
+    SASEmulator,
+    SkyServerEmulator,
+    catalogue_rows,
+)
 
 FIELD = "sdss_field_94-1-12"
 
@@ -88,3 +96,38 @@ def http(fake_time: FakeTime) -> Http:
         rate=RateLimit(0.0, clock=fake_time.clock),
         jitter=lambda: 0.0,
     )
+
+
+@pytest.fixture
+def hsc_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[HSCEmulator]:
+    """HSC services over the toy catalogue and the grid, with the settings pointing at them."""
+    from tests.servers.hsc_rows import database
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    sky, connection = GridSky(), database()
+    with HSCEmulator(
+        lambda statement: connection.sql(statement).to_arrow_table(),
+        cutout=sky.cutout,
+        psf=sky.psf,
+    ) as server:
+        for name, value in server.settings.items():
+            monkeypatch.setenv(name, value)
+        yield server
+    connection.close()
+
+
+@pytest.fixture
+def stream_http(fake_time: FakeTime) -> StreamHttp:
+    """A session for streams that never really waits."""
+    return StreamHttp(
+        "HSC test",
+        clock=fake_time.clock,
+        rate=RateLimit(0.0, clock=fake_time.clock),
+        jitter=lambda: 0.0,
+    )
+
+
+@pytest.fixture
+def connections(tmp_path: Path) -> Connections:
+    """Places of one test."""
+    return Connections(directory=tmp_path / "places")

@@ -12,7 +12,7 @@ from galaxyds.loaders import GalaxyDataset
 from galaxyds.refs import DatasetRef
 from galaxyds.specs import get_spec
 
-__all__ = ["DATASETS", "SDSSQuasar", "open_dataset"]
+__all__ = ["DATASETS", "HSCGalaxiesML", "SDSSQuasar", "open_dataset"]
 
 
 class SDSSQuasar(GalaxyDataset):
@@ -24,7 +24,20 @@ class SDSSQuasar(GalaxyDataset):
     name: ClassVar[str] = "sdss-qso"
 
 
-DATASETS: dict[str, type[GalaxyDataset]] = {kind.name: kind for kind in (SDSSQuasar,)}
+class HSCGalaxiesML(GalaxyDataset):
+    """HSC PDR2 galaxies of GalaxiesML, g, r, i, z, y cutouts (``hsc-galaxiesml``).
+
+    Config ``127`` (default) has 127 x 127 pixels, ``64`` their middle 64 x 64; division 0 has the
+    shares of the published files, division 1 those of the text.  See
+    :class:`galaxyds.loaders.GalaxyDataset` for parameters and samples.
+    """
+
+    name: ClassVar[str] = "hsc-galaxiesml"
+
+
+DATASETS: dict[str, type[GalaxyDataset]] = {
+    kind.name: kind for kind in (SDSSQuasar, HSCGalaxiesML)
+}
 """Dataset classes by kebab-case name."""
 
 

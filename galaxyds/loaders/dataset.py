@@ -152,6 +152,7 @@ class GalaxyDataset(Dataset[Sample]):
         self.spec = self.declaration()
         ref = DatasetRef(self.spec.name, config, version)
         self.build = _locate(ref, self.spec, root, download)
+        self.spec = self.spec.of(self.build.manifest.config)
         self.split, self.division, self.transform = split, division, transform
         _check_division(self.spec, split, division, fold)
         self.bands = _check_bands(self.spec, bands)
@@ -412,7 +413,8 @@ def _band_index(spec: DatasetSpec, bands: tuple[str, ...]) -> NDArray[np.int64] 
 
 
 def _check_columns(spec: DatasetSpec, columns: Sequence[str] | None) -> tuple[str, ...]:
-    known = [column.name for column in spec.stored_columns()]
+    stored = spec.stored_columns()
+    known = [name for column in stored for name in (column.name, *column.aliases)]
     if columns is None:
         return tuple(name for name in _DEFAULT_COLUMNS if name in known)
     if isinstance(columns, str):

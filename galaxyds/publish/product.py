@@ -64,6 +64,7 @@ def write_product(
     DataIntegrityError
         If table, blocks and spec do not fit each other.
     """
+    spec = spec.of(manifest.config)
     table = stored_table(table, spec)
     with publishing_directory(target, replace=replace) as folder:
         write_hdf5(

@@ -145,7 +145,8 @@ SPEC = DatasetSpec(
             description="zWarning = 0 and clean = 1 (Appendix B); the paper's own sample",
             cuts=_EXTENDED,
             published=(
-                PublishedCount(what="after duplicates", count=465_292, source="Sect. 2.1", after="all"),
+                PublishedCount(what="after duplicates", count=465_292, source="Sect. 2.1",
+                               after="all"),
                 PublishedCount(what="'selected' from the archive", count=608_451,
                                source="Sect. 2.1; before duplicates, perhaps before quality cuts"),
             ),

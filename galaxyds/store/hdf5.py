@@ -1,8 +1,9 @@
 """``images.hdf5``: pixels that every HDF5 reader opens and that a loader maps without copying.
 
 Layout: ``image`` (n, bands, rows, columns), little-endian float32, contiguous, uncompressed, its
-first byte on a page of 4096; beside it one dataset (n,) per stored column.  The same values give
-the same bytes: no times, no links, no variable-length data, a fixed range of library versions.
+first byte on a page of 4096; beside it one dataset (n,) per stored column, whose further names are
+hard links to it.  The same values give
+the same bytes: no times, no variable-length data, a fixed range of library versions.
 
 A file from elsewhere may point at other files or declare more than it holds, and HDF5 follows
 silently; every file is therefore opened by :func:`safe_open`.
@@ -103,7 +104,11 @@ def _write_column(file: h5py.File, column: Column, values: NDArray[Any]) -> None
     text: dict[str, str | int | float] = {"unit": column.unit, "description": column.description}
     if column.nullable and column.sentinel is not None and column.dtype.startswith(("int", "uint")):
         text["missing"] = int(column.sentinel)
+    if column.aliases:
+        text["aliases"] = ",".join(column.aliases)
     _describe(dataset, text)
+    for alias in column.aliases:
+        file[alias] = dataset
 
 
 def _write_image(
@@ -183,8 +188,8 @@ def _inspect(path: Path, group: h5py.h5g.GroupID, seen: set[int], *, where: str 
             raise _refused(path, name, "a soft or external link")
         found = h5py.h5o.open(group, raw)
         address = h5py.h5o.get_info(found).addr
-        if address in seen:
-            raise _refused(path, name, "a second link to the same object")
+        if address in seen and isinstance(found, h5py.h5g.GroupID):
+            raise _refused(path, name, "a second link to the same group")
         seen.add(address)
         if isinstance(found, h5py.h5g.GroupID):
             _inspect(path, found, seen, where=f"{name}/")
@@ -294,10 +299,20 @@ def read_columns(path: Path, names: tuple[str, ...] | None = None) -> dict[str, 
         If the file is refused or lacks a column.
     """
     with safe_open(path) as file:
-        wanted = [name for name in file if name != IMAGE] if names is None else names
+        wanted = _own_names(file) if names is None else names
         if missing := [name for name in wanted if name not in file]:
             raise _refused(path, ", ".join(missing), "no such column")
         return {name: _read_column(file[name]) for name in wanted}
+
+
+def _own_names(file: h5py.File) -> list[str]:
+    """Names of the columns, further names of the same values left out."""
+    aliases = {
+        alias
+        for dataset in file.values()
+        for alias in str(dataset.attrs.get("aliases", "")).split(",")
+    }
+    return [name for name in file if name != IMAGE and name not in aliases]
 
 
 def _read_column(dataset: h5py.Dataset) -> NDArray[Any]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from galaxyds.archives.base import Tile
 from galaxyds.errors import NotInArchiveError
 from galaxyds.sky.cells import Region
+from galaxyds.sky.gnomonic import project
 from galaxyds.sky.hashing import Floats, keyed, normal, uniform
 from galaxyds.sky.surveys import SDSS
 
@@ -69,11 +70,8 @@ class TileWCS:
     cd: tuple[float, float, float, float]
 
     def to_pixel(self, ra: Floats, dec: Floats) -> tuple[Floats, Floats]:
-        """Find 0-based pixels (x, y) of sky positions (Calabretta & Greisen 2002, 5.1.3)."""
-        da, d, d0 = np.radians(ra - self.ra), np.radians(dec), np.radians(self.dec)
-        depth = np.sin(d0) * np.sin(d) + np.cos(d0) * np.cos(d) * np.cos(da)
-        xi = np.degrees(np.cos(d) * np.sin(da) / depth)
-        eta = np.degrees((np.cos(d0) * np.sin(d) - np.sin(d0) * np.cos(d) * np.cos(da)) / depth)
+        """Find 0-based pixels (x, y) of sky positions (gnomonic)."""
+        xi, eta = project(ra, dec, center=(self.ra, self.dec))
         a, b, c, e = self.cd
         determinant = a * e - b * c
         x = (e * xi - b * eta) / determinant + CENTER[0]

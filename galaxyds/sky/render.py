@@ -21,11 +21,13 @@ from galaxyds.sky.universe import Sources
 
 Image = NDArray[np.float32]
 
+TRUNCATION = 8.0
+"""Half-light radii at which the bulges end."""
+
 _OVERSAMPLE = 8
 _CORE = 24  # half width in pixels of the tabulated PSF; beyond, the profile is sampled
 _SHOOT_BELOW = 15_000.0  # electrons; above, one convolution is cheaper than its photons
 _BLOCK = 200_000  # photons
-_TRUNCATION = 8.0  # half-light radii at which the bulges end
 
 
 def galsim() -> Any:
@@ -298,7 +300,7 @@ def _unit_profiles() -> tuple[Any, Any]:
     module = galsim()
     return (
         module.Exponential(half_light_radius=1.0),
-        module.DeVaucouleurs(half_light_radius=1.0, trunc=_TRUNCATION),
+        module.DeVaucouleurs(half_light_radius=1.0, trunc=TRUNCATION),
     )
 
 

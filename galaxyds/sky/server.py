@@ -86,7 +86,7 @@ class SkyServer:
         statement = translate(sql)
         with self._lock:
             try:
-                return _plain(self._open().sql(statement).to_arrow_table())
+                return plain(self._open().sql(statement).to_arrow_table())
             except duckdb.Error as error:
                 raise refusal(sql, str(error)) from error
 
@@ -98,8 +98,18 @@ class SkyServer:
         return self._connection
 
 
-def _plain(answer: pa.Table) -> pa.Table:
-    """Make integers of DuckDB's 128-bit sums, as T-SQL's SUM over int returns."""
+def plain(answer: pa.Table) -> pa.Table:
+    """Make integers of DuckDB's 128-bit sums, as a server's SUM over integers returns.
+
+    Parameters
+    ----------
+    answer : pyarrow.Table
+
+    Returns
+    -------
+    pyarrow.Table
+        Decimals without digits after the point as int64.
+    """
     import pyarrow as pa
 
     for place, field in enumerate(answer.schema):

@@ -1,0 +1,126 @@
+"""The simulated sky as HSC would see it: the same SQL, the same cutouts, nothing downloaded.
+
+Catalogue and coadds come from one universe (:mod:`galaxyds.sky`).  Where it departs from nature on
+purpose is listed by :meth:`SimulatedHSC.departures`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
+from typing import Any
+
+from galaxyds.archives.base import CUTOUTS_ENDPOINT, Cutout, CutoutObject, Need, PointSpread
+from galaxyds.archives.hsc import HSCCatalog
+from galaxyds.archives.hsc_lists import list_objects
+from galaxyds.sky import DEFAULT_SEED, Universe
+from galaxyds.sky.hsc_coadd import Coadd
+from galaxyds.sky.hsc_departures import departures
+from galaxyds.sky.hsc_footprint import DEFAULT_HSC_FOOTPRINT, HSCFootprint
+from galaxyds.sky.hsc_server import HSCServer
+
+
+class SimulatedHSC(HSCCatalog):
+    """HSC as it would look at a simulated universe: a catalogue and a cutout archive.
+
+    Parameters
+    ----------
+    seed : int
+        Of the universe.
+    footprint : HSCFootprint
+        Tracts and patches that were observed.
+
+    Notes
+    -----
+    The catalogue is made at the first query, in some seconds; a cutout needs only the sources of
+    its patch, and the last few patches are kept.  A copy in another process is built from the seed
+    and the footprint alone.
+    """
+
+    name = "simulated"
+
+    def __init__(
+        self, seed: int = DEFAULT_SEED, footprint: HSCFootprint = DEFAULT_HSC_FOOTPRINT
+    ) -> None:
+        self.universe = Universe(seed=seed)
+        self.footprint = footprint
+        self.server = HSCServer(self.universe, footprint)
+        self.coadd = Coadd(self.universe, footprint)
+        super().__init__(self.server.execute, service="simulated HSC")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.universe.seed, self.footprint)
+
+    def endpoints(self) -> dict[str, str]:
+        """Name the universe in place of base URLs."""
+        named = f"simulated sky, seed {self.universe.seed}"
+        return {"catalog": named, CUTOUTS_ENDPOINT: named}
+
+    def needs(self) -> tuple[Need, ...]:
+        """GalSim, for the cutouts."""
+        return (
+            Need(
+                what="galsim",
+                present=find_spec("galsim") is not None,
+                advice="pip install 'galaxyds[sky]'",
+            ),
+        )
+
+    def departures(self) -> tuple[str, ...]:
+        """Where the simulated sky departs from nature on purpose."""
+        return departures()
+
+    def list_objects(self, bands: Sequence[str]) -> int:
+        """Return how many objects fit into one request of the real service."""
+        return list_objects(bands)
+
+    def cutouts(
+        self, objects: Sequence[CutoutObject], bands: Sequence[str], *, half_size: float
+    ) -> Iterator[Cutout]:
+        """Render one cutout per object, in the order of ``objects``.
+
+        Parameters
+        ----------
+        objects : sequence of CutoutObject
+            The first part of their tile is the tract.
+        bands : sequence of str
+            Of ``grizy``.
+        half_size : float
+            Arcsec.
+
+        Yields
+        ------
+        Cutout
+            Bands without data are named in its ``missing``.
+
+        Raises
+        ------
+        UsageError
+            If a band is unknown.
+        NotInArchiveError
+            If an object's tract is not in the footprint.
+        MissingExtraError
+            If GalSim is not installed.
+        """
+        return self.coadd.cutouts(objects, bands, half_size=half_size)
+
+    def point_spreads(
+        self, objects: Sequence[CutoutObject], bands: Sequence[str]
+    ) -> Iterator[PointSpread]:
+        """Draw the point-spread functions of the cutouts of every object, in order.
+
+        Raises
+        ------
+        UsageError
+            If a band is unknown.
+        NotInArchiveError
+            If an object's tract is not in the footprint.
+        MissingExtraError
+            If GalSim is not installed.
+        """
+        return self.coadd.point_spreads(objects, bands)
+
+    def cutout_bytes(self, bands: Sequence[str], *, half_size: float) -> int:
+        """0: nothing is transferred."""
+        del bands, half_size
+        return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +22,8 @@ _READ = 16 << 20
 _DEEPEST = 64 << 20
 """Bytes up to which a whole row of chunks is read at once."""
 _MOST_ROWS = 10_000_000
+_FEW = 8
+"""Rows below which a run is read in one call, whatever the chunks."""
 
 
 def published_image(path: Path, file: h5py.File, shape: tuple[int, int, int]) -> h5py.Dataset:
@@ -89,9 +92,9 @@ class RunReader:
         access.set_chunk_cache(1, 0, 1.0)
         self.path, self.ahead = path, ahead
         self.image = h5py.Dataset(h5py.h5d.open(file.id, name, access))
-        self.step = _step(self.image)
+        self.step, self.boxes = _step(self.image), _boxes(self.image)
         self.begin = 0
-        self.buffer = np.empty((0, *shape), dtype="<f4")
+        self.buffer = self.nothing = np.empty((0, *shape), dtype="<f4")
 
     def take(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return rows of the file, in the order asked for.
@@ -133,12 +136,25 @@ class RunReader:
         """Fill the buffer from ``first``'s own chunk on, or with no more than is asked for."""
         begin = first // self.step * self.step if self.ahead else first
         end = min(begin + self.step, len(self.image) if self.ahead else stop)
+        self.buffer = self.nothing  # its memory first
         buffer = np.empty((end - begin, *self.image.shape[1:]), dtype="<f4")
+        boxes = self.boxes if len(buffer) >= _FEW else self.boxes[:0]
         try:
-            self.image.read_direct(buffer, np.s_[begin:end])
+            for box in boxes:
+                buffer[:, *box] = self._box(begin, len(buffer), box)
+            if not boxes:
+                self.image.read_direct(buffer, np.s_[begin:end])
         except (OSError, RuntimeError, ValueError) as error:
             raise refused(self.path, one_line(str(error))) from error
         self.begin, self.buffer = begin, buffer
+
+    def _box(self, begin: int, rows: int, box: tuple[slice, ...]) -> NDArray[np.float32]:
+        """Read one column of chunks: its bytes lie together there and in the array."""
+        piece = np.empty((rows, *(side.stop - side.start for side in box)), dtype="<f4")
+        wanted = self.image.id.get_space()
+        wanted.select_hyperslab((begin, *(side.start for side in box)), piece.shape)
+        self.image.id.read(h5py.h5s.create_simple(piece.shape), wanted, piece)
+        return piece
 
 
 def _step(image: h5py.Dataset) -> int:
@@ -148,3 +164,16 @@ def _step(image: h5py.Dataset) -> int:
     if depth * row > _DEEPEST:
         return max(_DEEPEST // row, 1)
     return max(_READ // (depth * row), 1) * depth
+
+
+def _boxes(image: h5py.Dataset) -> list[tuple[slice, ...]]:
+    """Bands, rows, columns of the chunks of a cutout; none if a chunk holds whole cutouts.
+
+    HDF5 chooses chunks of a few pixels and thousands of cutouts when it is not told.  Such a file
+    is read thirty times faster column of chunks by column of chunks than in one call.
+    """
+    if image.chunks is None or image.chunks[1:] == image.shape[1:]:
+        return []
+    sides = zip(image.shape[1:], image.chunks[1:], strict=True)
+    cuts = [[slice(at, min(at + step, n)) for at in range(0, n, step)] for n, step in sides]
+    return list(itertools.product(*cuts))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -100,6 +101,27 @@ def color_composite(
     return np.asarray(colors, dtype=np.float64)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ellipses:
+    """Shapes of the central sources of several cutouts, to be drawn over them.
+
+    Attributes
+    ----------
+    x, y : ndarray of float64, shape (n, bands)
+        0-based position in pixels.
+    a, b : ndarray of float64, shape (n, bands)
+        Semi-axes in pixels; nothing is drawn where ``a`` is 0 or NaN.
+    theta : ndarray of float64, shape (n, bands)
+        Degrees from the x axis towards the y axis.
+    """
+
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    a: NDArray[np.float64]
+    b: NDArray[np.float64]
+    theta: NDArray[np.float64]
+
+
 def contact_sheet(
     images: NDArray[np.float32],
     *,
@@ -107,6 +129,7 @@ def contact_sheet(
     labels: Sequence[str],
     title: str,
     composite: tuple[str, str, str] = ("i", "r", "g"),
+    ellipses: Ellipses | None = None,
 ) -> Figure:
     """Draw objects as columns: a colour composite above one row per band.
 
@@ -120,6 +143,8 @@ def contact_sheet(
         Above the sheet.
     composite : tuple of str
         Bands for red, green, blue; left out where one of them is missing.
+    ellipses : Ellipses, optional
+        Drawn over the bands.
 
     Returns
     -------
@@ -141,8 +166,10 @@ def contact_sheet(
         if with_color:
             colors = color_composite(*(image[list(bands).index(b)] for b in composite))
             cells.pop(0).imshow(colors, origin="lower", interpolation="nearest")
-        for cell, plane in zip(cells, image, strict=True):
+        for band, (cell, plane) in enumerate(zip(cells, image, strict=True)):
             _draw_band(cell, plane)
+            if ellipses is not None:
+                _draw_ellipse(cell, ellipses, (column, band))
         grid[0, column].set_title(label, fontsize=7.5, pad=3)
     _name_rows(grid, ["".join(composite), *bands] if with_color else list(bands))
     figure.suptitle(title, fontsize=9, x=0.02, ha="left", y=0.995, va="top")
@@ -227,6 +254,24 @@ def _draw_band(cell: Any, plane: NDArray[np.float32]) -> None:
         vmin=0,
         vmax=1,
         interpolation="nearest",
+    )
+
+
+def _draw_ellipse(cell: Any, ellipses: Ellipses, place: tuple[int, int]) -> None:
+    from matplotlib.patches import Ellipse
+
+    if not ellipses.a[place] > 0:
+        return
+    cell.add_patch(
+        Ellipse(
+            (ellipses.x[place], ellipses.y[place]),
+            2 * ellipses.a[place],
+            2 * ellipses.b[place],
+            angle=ellipses.theta[place],
+            fill=False,
+            edgecolor="#e8a33d",
+            linewidth=0.8,
+        )
     )
 
 

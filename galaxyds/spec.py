@@ -122,6 +122,8 @@ class Cut:
         Whether the archive is asked to apply it.
     has_effect : bool
         False for a rule that the paper states but that cannot remove a row.
+    shown : str
+        The predicate for people, where the real one repeats itself; the predicate by default.
     """
 
     name: str
@@ -130,6 +132,11 @@ class Cut:
     source: str
     pushdown: bool = True
     has_effect: bool = True
+    shown: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.shown:
+            object.__setattr__(self, "shown", self.sql)
 
     def names(self) -> frozenset[str]:
         """Words of the predicate outside of string literals: columns, functions, keywords."""

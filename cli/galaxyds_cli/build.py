@@ -62,6 +62,7 @@ def build(
         raise typer.Exit(130) from None
     if as_json:
         show_json({"path": str(summary.path), "version": summary.manifest.version,
+                   "paths": {b.manifest.config: str(b.path) for b in summary.built},
                    "rows": summary.manifest.rows, "skipped": summary.skipped,
                    "seconds": round(summary.seconds, 2)})  # fmt: skip
         return
@@ -71,14 +72,12 @@ def build(
 def _show(summary: Summary) -> None:
     manifest = summary.manifest
     if _all_skipped(summary):
-        print(f"Already built: {summary.path} ({manifest.rows:,} objects, {manifest.nature()})")
+        for build in summary.built:
+            print(f"Already built: {build.path} ({build.manifest.rows:,} objects, "
+                  f"{build.manifest.nature()})")  # fmt: skip
         return
     if manifest.cut_flow:
-        show_table(
-            ("cut", "keeps rows where", "removed", "left"),
-            [(c.name, c.sql, f"{c.removed:,}", f"{c.rows_after:,}") for c in manifest.cut_flow],
-            right=(2, 3),
-        )
+        _show_flow(manifest)
     for rule, removed in manifest.duplicates.items():
         print(f"duplicates   {removed:,} removed ({rule})")
     if manifest.selection.limit is not None and manifest.cut_flow:
@@ -90,10 +89,22 @@ def _show(summary: Summary) -> None:
     _show_counts(manifest)
     for warning in manifest.warnings:
         print(f"note         {warning}")
-    print(f"dataset      {summary.path}")
+    for build in summary.built:
+        print(f"dataset      {build.path}")
     print(f"log          {summary.log}")
-    print(f"Built {manifest.name}/{manifest.config}:{manifest.version}, {manifest.rows:,} objects, "
-          f"verified, in {summary.seconds:.1f} s")  # fmt: skip
+    addresses = " and ".join(build.address for build in summary.built)
+    print(f"Built {addresses}, {manifest.rows:,} objects, verified, in {summary.seconds:.1f} s")
+
+
+def _show_flow(manifest: Manifest) -> None:
+    from galaxyds.specs import get_spec
+
+    shown = {cut.name: cut.shown for cut in get_spec(manifest.name).config(manifest.config).cuts}
+    show_table(
+        ("cut", "keeps rows where", "removed", "left"),
+        [(c.name, shown[c.name], f"{c.removed:,}", f"{c.rows_after:,}") for c in manifest.cut_flow],
+        right=(2, 3),
+    )
 
 
 def _show_counts(manifest: Manifest) -> None:
@@ -107,6 +118,4 @@ def _show_counts(manifest: Manifest) -> None:
 
 
 def _all_skipped(summary: Summary) -> bool:
-    from galaxyds.specs import get_spec
-
-    return len(summary.skipped) == len(get_spec(summary.manifest.name).stages)
+    return len(summary.skipped) == len(summary.stages)

@@ -36,8 +36,9 @@ def info(
         show_json({**asdict(spec), "configs": [asdict(c) for c in configs]})
         return
     _head(spec)
-    for config in configs:
-        _config(config)
+    for number, config in enumerate(configs):
+        _config(config, told=configs[0] if number else None)
+    _repeats(spec)
     if columns:
         _columns(spec)
     else:
@@ -55,26 +56,39 @@ def _paragraph(text: str, indent: str = "", hanging: str = "") -> None:
 
 
 def _head(spec: DatasetSpec) -> None:
-    bands, rows, cols = spec.image_shape()
     print(f"{spec.name} {spec.version}: {spec.title}")
     _paragraph(spec.summary)
     print(f"Paper: {spec.paper}. Data release: {spec.data_release}.")
     names = ", ".join(spec.band_names())
     unit, zero = spec.bands[0].unit, spec.bands[0].zero_point
-    print(f"Image: {bands}x{rows}x{cols} float32 ({names}), {unit} (AB zero point {zero}), "
+    sizes = dict.fromkeys(spec.of(config.name).image_shape() for config in spec.configs)
+    shapes = " or ".join("x".join(str(n) for n in shape) for shape in sizes)
+    print(f"Image: {shapes} float32 ({names}), {unit} (AB zero point {zero}), "
           f"{spec.pixels.scale} arcsec per pixel\n")  # fmt: skip
 
 
-def _config(config: Config) -> None:
+def _config(config: Config, told: Config | None) -> None:
+    """Print a config; cuts that the first one has too are not told again."""
     counts = "; ".join(f"{p.count:,} {p.what} ({p.source})" for p in config.published)
     print(f"Config {config.name}: {config.description}")
     _paragraph(f"Published: {counts}")
+    if told is not None and told.cuts == config.cuts:
+        print(f"Cuts: those of {told.name}\n")
+        return
     show_table(
         ("cut", "keeps rows where", "why", "source"),
         [
-            (cut.name, cut.sql, cut.why + ("" if cut.has_effect else " (no effect)"), cut.source)
+            (cut.name, cut.shown, cut.why + ("" if cut.has_effect else " (no effect)"), cut.source)
             for cut in config.cuts
         ],
+    )
+
+
+def _repeats(spec: DatasetSpec) -> None:
+    print("Repeats, in this order:")
+    show_table(
+        ("rule", "column", "kept", "why", "source"),
+        [(r.name, r.key, r.rule(), r.why, r.source) for r in spec.duplicates],
     )
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import typer
 
 from galaxyds_cli.console import show_json, show_table
 from galaxyds_cli.options import Json, Name, Root
+
+if TYPE_CHECKING:
+    from galaxyds.store import BuildDirectory, Result
 
 
 def verify(
@@ -19,34 +23,47 @@ def verify(
 ) -> None:
     """Check every file of a build against its manifest and its declaration.
 
+    Without a config, every built config of one download is checked.
+
     Example: galaxyds verify sdss-qso --all
     """
     from galaxyds import settings
     from galaxyds.errors import DataIntegrityError
     from galaxyds.refs import DatasetRef
     from galaxyds.specs import get_spec
-    from galaxyds.store import find_build
+    from galaxyds.store import find_build, find_family
     from galaxyds.store import verify as run_checks
 
     ref = DatasetRef.parse(name)
     spec = get_spec(ref.name)
-    found = find_build(settings.home(root), ref, spec)
-    results = list(run_checks(found.path, spec))
-    failed = [result for result in results if not result.ok]
+    home = settings.home(root)
+    found = [find_build(home, ref, spec)] if ref.config else find_family(home, ref, spec)
+    checked = [(build, list(run_checks(build.path, spec))) for build in found]
     if as_json:
-        show_json({"path": str(found.path), "ok": not failed,
-                   "checks": [asdict(result) for result in results]})  # fmt: skip
+        told = [{"path": str(build.path), "ok": all(r.ok for r in results),
+                 "checks": [asdict(result) for result in results]}
+                for build, results in checked]  # fmt: skip
+        show_json(told[0] if len(told) == 1 else told)
     else:
-        shown = results if show_all else failed
-        if shown:
-            show_table(
-                ("check", "result", "expected", "got", "file", "next"),
-                [
-                    (r.check, "ok" if r.ok else "FAILED", r.expected, r.got, r.file, r.advice)
-                    for r in shown
-                ],
-            )
-        print(f"{found.path}: {len(results) - len(failed)} of {len(results)} checks passed "
-              f"({found.manifest.rows:,} objects, {found.manifest.nature()})")  # fmt: skip
-    if failed:
+        for build, results in checked:
+            _show(build, results, show_all=show_all)
+    if not all(result.ok for _, results in checked for result in results):
         raise typer.Exit(DataIntegrityError.exit_code)
+
+
+def _show(build: BuildDirectory, results: list[Result], *, show_all: bool) -> None:
+    shown = [result for result in results if show_all or not result.ok or result.is_note]
+    if shown:
+        show_table(
+            ("check", "result", "expected", "got", "file", "next"),
+            [(r.check, _word(r), r.expected, r.got, r.file, r.advice) for r in shown],
+        )
+    passed = sum(result.ok for result in results)
+    print(f"{build.path}: {passed} of {len(results)} checks passed "
+          f"({build.manifest.rows:,} objects, {build.manifest.nature()})")  # fmt: skip
+
+
+def _word(result: Result) -> str:
+    if result.is_note:
+        return "differs"
+    return "ok" if result.ok else "FAILED"

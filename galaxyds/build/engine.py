@@ -56,8 +56,10 @@ class Summary:
         Its manifest.
     built : tuple of BuildDirectory
         All configs that were built together.
+    stages : tuple of str
+        Stages of the build.
     skipped : tuple of str
-        Stages that were finished before.
+        Those that were finished before.
     seconds : float
         Wall time.
     log : pathlib.Path
@@ -67,6 +69,7 @@ class Summary:
     path: Path
     manifest: Manifest
     built: tuple[BuildDirectory, ...]
+    stages: tuple[str, ...]
     skipped: tuple[str, ...]
     seconds: float
     log: Path
@@ -149,18 +152,30 @@ def build(
             _sweep(context.destination(product))
         if start is not None:
             context.workspace.restart_from(start)
-        elif not all(context.destination(product).exists() for product in context.products):
-            context.workspace.forget_released()
+        else:
+            _redo(context)
         skipped = tuple(run_stages(context))
         built = tuple(_published(context.destination(product)) for product in context.products)
         return Summary(
             path=built[0].path,
             manifest=built[0].manifest,
             built=built,
+            stages=context.stages,
             skipped=skipped,
             seconds=time.monotonic() - begun,
             log=log,
         )
+
+
+def _redo(context: Context) -> None:
+    """Forget finished stages where a product is neither published nor written."""
+    absent = [p for p in context.products if not context.destination(p).exists()]
+    if not absent:
+        return
+    context.workspace.forget_released()
+    written = context.workspace.path("write") / DATASET
+    if written.exists() and not all((written / product.name).exists() for product in absent):
+        context.workspace.restart_from("write")
 
 
 def open_context(

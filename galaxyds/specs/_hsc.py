@@ -32,7 +32,8 @@ FLAG_COLUMNS = tuple(
 
 FLAG_CUTS = tuple(
     Cut(name=name, sql=" AND ".join(f"NOT {band}_{stem}" for band in NAMES),
-        why=f"left out if {meaning} in any band", source="App. A; Sect. 3.1")
+        shown=f"NOT {{g,r,i,z,y}}_{stem}", source="App. A; Sect. 3.1",
+        why=f"left out if {meaning} in any band")
     for stem, meaning, name in _FLAGS
 )  # fmt: skip
 

@@ -2,7 +2,13 @@
 
 from galaxyds.store.files import require_space, sha256
 from galaxyds.store.hdf5 import image_map, read_columns, safe_open, write_hdf5
-from galaxyds.store.layout import BuildDirectory, build_path, find_build, list_builds
+from galaxyds.store.layout import (
+    BuildDirectory,
+    build_path,
+    find_build,
+    find_family,
+    list_builds,
+)
 from galaxyds.store.manifest import (
     ArchiveRecord,
     BandStatistics,
@@ -32,6 +38,7 @@ __all__ = [
     "Selection",
     "build_path",
     "find_build",
+    "find_family",
     "image_map",
     "list_builds",
     "local_version",

@@ -188,8 +188,8 @@ def _inspect(path: Path, group: h5py.h5g.GroupID, seen: set[int], *, where: str 
             raise _refused(path, name, "a soft or external link")
         found = h5py.h5o.open(group, raw)
         address = h5py.h5o.get_info(found).addr
-        if address in seen and isinstance(found, h5py.h5g.GroupID):
-            raise _refused(path, name, "a second link to the same group")
+        if address in seen and not _is_alias(found, raw):
+            raise _refused(path, name, "a second link to the same object")
         seen.add(address)
         if isinstance(found, h5py.h5g.GroupID):
             _inspect(path, found, seen, where=f"{name}/")
@@ -197,6 +197,14 @@ def _inspect(path: Path, group: h5py.h5g.GroupID, seen: set[int], *, where: str 
             _inspect_dataset(path, found, name)
         else:
             raise _refused(path, name, "neither a group nor a dataset")
+
+
+def _is_alias(found: h5py.h5g.GroupID | h5py.h5d.DatasetID, raw: bytes) -> bool:
+    """Whether a dataset says itself that it is also known under this name."""
+    if not isinstance(found, h5py.h5d.DatasetID):
+        return False
+    told = str(h5py.Dataset(found).attrs.get("aliases", ""))
+    return raw.decode(errors="replace") in told.split(",")
 
 
 def _inspect_dataset(path: Path, dataset: h5py.h5d.DatasetID, name: str) -> None:

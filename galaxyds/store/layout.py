@@ -143,6 +143,37 @@ def find_build(home: Path, ref: DatasetRef, spec: DatasetSpec) -> BuildDirectory
     return BuildDirectory(path=best.path, manifest=best.manifest, notice=notice)
 
 
+def find_family(home: Path, ref: DatasetRef, spec: DatasetSpec) -> list[BuildDirectory]:
+    """Find the default config's build and those of the configs built from the same download.
+
+    Parameters
+    ----------
+    home, ref, spec
+        As for :func:`find_build`; ``ref`` names no config.
+
+    Returns
+    -------
+    list of BuildDirectory
+        At least one; of the other configs those with the version of the first.
+
+    Raises
+    ------
+    DatasetNotFoundError
+        If none of them is built.
+    """
+    found: list[BuildDirectory] = []
+    missing: DatasetNotFoundError | None = None
+    for config in spec.family():
+        version = found[0].manifest.version if found else ref.version
+        try:
+            found.append(find_build(home, DatasetRef(ref.name, config.name, version), spec))
+        except DatasetNotFoundError as error:
+            missing = missing or error
+    if not found and missing is not None:
+        raise missing
+    return found
+
+
 def _is_meant(manifest: Manifest, version: str | None) -> bool:
     return version is None or version in (manifest.version, manifest.public_version)
 

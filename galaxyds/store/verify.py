@@ -10,7 +10,7 @@ import math
 import re
 import shlex
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +55,9 @@ class Result:
         Path relative to the build; empty if it concerns several.
     advice : str
         The next command if the check failed, else empty.
+    is_note : bool
+        A difference between the authors' files and the declaration: told, but no fault of the
+        build.
     """
 
     check: str
@@ -63,6 +66,7 @@ class Result:
     got: str = ""
     file: str = ""
     advice: str = ""
+    is_note: bool = False
 
 
 class _Build:
@@ -257,7 +261,43 @@ def _check_cuts(build: _Build) -> Iterator[Result]:
             continue
         sql = f"SELECT count(*) AS n FROM catalog WHERE NOT coalesce(({cut.sql}), false)"
         failing = evaluate(table, sql).column("n")[0].as_py()
-        yield build.result(f"rows that fail cut {cut.name}", 0, failing, layout.CATALOG)
+        yield _noted(build, f"rows that fail cut {cut.name}", 0, failing)
+
+
+def _check_ranges(build: _Build) -> Iterator[Result]:
+    """Values outside of what a column can hold; of the authors' files, only a note."""
+    table = _nan_to_null(build.table)
+    for column in build.spec.stored_columns():
+        if column.valid is None:
+            continue
+        low, high = column.valid
+        name = f'"{column.name}"'
+        sql = f"SELECT count(*) AS n FROM catalog WHERE {name} < {low} OR {name} > {high}"
+        outside = evaluate(table.select([column.name]), sql).column("n")[0].as_py()
+        yield _noted(build, f"{column.name} outside of {low} to {high}", 0, outside)
+
+
+def _check_release(build: _Build) -> Iterator[Result]:
+    """Hold the authors' files to what they are said to be."""
+    files, manifest = build.spec.files, build.manifest
+    if files is None or not manifest.archive.released:
+        return
+    for ours, theirs, count in files.splits:
+        found = manifest.splits.get("0", {}).get(ours)
+        yield _noted(build, f"published rows of {theirs}", count, found)
+    absent = [
+        column.name
+        for column in build.spec.stored_columns()
+        if build.table.column(column.name).null_count == build.manifest.rows
+    ]
+    yield _noted(build, "columns without any value", [], absent)
+
+
+def _noted(build: _Build, check: str, expected: object, got: object) -> Result:
+    result = build.result(check, expected, got, layout.CATALOG)
+    if result.ok or not build.manifest.archive.released:
+        return result
+    return replace(result, ok=True, advice="", is_note=True)
 
 
 def _nan_to_null(table: pa.Table) -> pa.Table:
@@ -349,6 +389,8 @@ _CHECKS: dict[str, Callable[[_Build], Iterator[Result]]] = {
     "ids": _check_ids,
     "HDF5 columns": _check_hdf5,
     "cuts": _check_cuts,
+    "ranges": _check_ranges,
+    "published files": _check_release,
     "splits": _check_splits,
     "hub": _check_hub,
 }

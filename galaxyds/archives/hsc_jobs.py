@@ -20,6 +20,7 @@ from galaxyds.archives.calls import Answer, Call, Policy, Setback
 from galaxyds.archives.hsc_csv import Lines, read_lines
 from galaxyds.archives.hsc_session import Body, StreamHttp, shared_rate
 from galaxyds.archives.hsc_settings import account, base_url, refused
+from galaxyds.archives.redact import REDACTION
 from galaxyds.archives.tarstream import CutShort
 from galaxyds.errors import ArchiveError, CredentialsError, one_line, storage_error
 
@@ -96,7 +97,8 @@ class HSCJobs:
         finally:
             for step in ("cancel", "delete") if running else ("delete",):
                 with suppress(ArchiveError, CredentialsError):  # a left-over job harms nobody
-                    self._send(step, {"id": job}, hasty=True)
+                    # Tidying up must not keep a user waiting who interrupted.
+                    self._send(step, {"id": job}, attempts=2)
 
     # one step each ---------------------------------------------------------------------------
 
@@ -109,8 +111,9 @@ class HSCJobs:
             "nomail": True, "skip_syntax_check": False,
         }  # fmt: skip
         try:
-            # Not repeatable: after a cut nobody knows whether the job was taken.
-            answer = self._send("submit", body, repeatable=False)
+            # After a cut nobody knows whether the job was taken, and a second one costs the
+            # service as much again: few attempts.
+            answer = self._send("submit", body, attempts=3)
         except ArchiveError as error:
             if error.values.get("status") != 406:
                 raise
@@ -133,7 +136,7 @@ class HSCJobs:
             if status == _DONE:
                 return
             if status == _ERROR or status.startswith(_ENDED):
-                words = one_line(str(found.get("error") or "no reason given"))
+                words = one_line(REDACTION.clean(str(found.get("error") or "no reason given")))
                 what = "failed" if status == _ERROR else f"ended as '{one_line(status, 40)}'"
                 raise _error(f"job {one_line(str(job), 40)} {what}: {words}", answer, ended=True)
             if waited >= LONGEST_JOB:
@@ -161,24 +164,21 @@ class HSCJobs:
 
     # requests --------------------------------------------------------------------------------
 
-    def _call(self, step: str, body: dict[str, Any], *, repeatable: bool = True) -> Call:
+    def _call(self, step: str, body: dict[str, Any]) -> Call:
         found = account()
         credential = {"account_name": found.user, "password": found.password}
         return Call(
-            method="POST", url=f"{self.base}/{step}", secret=True, repeatable=repeatable,
+            method="POST", url=f"{self.base}/{step}", secret=True,
             json={"credential": credential, "clientVersion": CLIENT_VERSION, **body},
         )  # fmt: skip
 
-    def _send(
-        self, step: str, body: dict[str, Any], *, repeatable: bool = True, hasty: bool = False
-    ) -> Answer:
+    def _send(self, step: str, body: dict[str, Any], *, attempts: int | None = None) -> Answer:
         http = self.http
-        if hasty:  # tidying up must not keep a user waiting who interrupted
+        if attempts is not None:
             http = copy.copy(http)
-            http.policy = dataclasses.replace(http.policy, attempts=2, longest_retry_after=1.0)
-        call = self._call(step, body, repeatable=repeatable)
+            http.policy = dataclasses.replace(http.policy, attempts=attempts)
         try:
-            return http.send(call, max_bytes=_JSON_BYTES)
+            return http.send(self._call(step, body), max_bytes=_JSON_BYTES)
         except CredentialsError as error:
             raise refused(error) from None
 

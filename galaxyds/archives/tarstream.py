@@ -130,7 +130,7 @@ class TarStream:
         block = self.read(BLOCK)
         if len(block) == BLOCK and any(block):
             return block
-        if first and any(block):
+        if first and any(block) and self.complete:
             raise self._no_tar(block)
         if not block and self.complete:
             return None
@@ -172,9 +172,10 @@ class TarStream:
         found: dict[str, str] = {}
         while text.strip(b"\0"):
             length = _RECORD.match(text)
-            record = text[: int(length[1])] if length else b""
+            size = int(length[1]) if length else 0
+            record = text[:size]
             key, sign, value = record[length.end() if length else 0 :].partition(b"=")
-            if not (length and sign and record.endswith(b"\n")):
+            if len(record) != size or not (sign and record.endswith(b"\n")):
                 raise self._refuse("an extended tar header that cannot be read")
             if key.startswith(b"GNU.sparse") or key == b"linkpath":
                 raise self._refuse(f"a tar header with {_text(key)}, which no cutout needs")

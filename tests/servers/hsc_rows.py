@@ -95,7 +95,7 @@ def columns() -> tuple[Column, ...]:
     return tuple(made)
 
 
-def tested() -> tuple[Column, ...]:
+def only_tested() -> tuple[Column, ...]:
     """What only predicates look at."""
     names = [f"{band}_{flag}_flag" for band in BANDS for flag in ("cmodel", "sdsscentroid")]
     return tuple(Column(name=n, dtype="bool", archive=n, description="toy") for n in names)
@@ -104,7 +104,7 @@ def tested() -> tuple[Column, ...]:
 def question(**changes: object) -> CatalogQuery:
     """The selection of a galaxy sample in the manner of the paper, on these tables."""
     given: dict[str, object] = {
-        "columns": columns(), "vocabulary": (*columns(), *tested()), "tables": TABLES,
+        "columns": columns(), "vocabulary": (*columns(), *only_tested()), "tables": TABLES,
         "key": "object_id", "base": "redshift IS NOT NULL",
         "predicates": (
             " AND ".join(f"NOT {band}_cmodel_flag" for band in BANDS),

@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from galaxyds import settings
-from galaxyds.archives.base import Source
+from galaxyds.archives.base import Need
 from galaxyds.archives.redact import REDACTION
 from galaxyds.build.archives import SIMULATED, open_archive
 from galaxyds.build.context import Context, Options, version_of
@@ -144,7 +145,7 @@ def build(
     """
     begun = time.monotonic()
     context = open_context(request, reporter=reporter, executor=executor)
-    check_needs(context.archive)
+    check_needs(context)
     context.workspace.create()
     with _locked(context.workspace), _logged(context) as log:
         context.workspace.recover()
@@ -293,8 +294,8 @@ def publish(context: Context) -> None:
     context.workspace.release("write")
 
 
-def check_needs(archive: Source) -> None:
-    """Refuse to begin without the accounts and packages that an archive needs.
+def check_needs(context: Context) -> None:
+    """Refuse to begin without the accounts and packages that the archive and the stages need.
 
     Raises
     ------
@@ -303,10 +304,26 @@ def check_needs(archive: Source) -> None:
     MissingExtraError
         If a package is missing: what to install.
     """
-    for need in archive.needs():
+    for who, need in needs_of(context):
         if not need.present:
             kind = CredentialsError if need.is_account else MissingExtraError
-            raise kind(f"{archive.name} needs {need.what}: {need.advice}", need=need.what)
+            raise kind(f"{who} needs {need.what}: {need.advice}", need=need.what)
+
+
+def needs_of(context: Context) -> Iterator[tuple[str, Need]]:
+    """Yield what a build needs before it can work, and who needs it."""
+    for need in context.archive.needs():
+        yield context.archive.name, need
+    for name in context.stages:
+        for package, extra in STAGES[name].packages:
+            yield (
+                f"the stage '{name}'",
+                Need(
+                    what=package,
+                    present=find_spec(package) is not None,
+                    advice=f"pip install 'galaxyds[{extra}]'",
+                ),
+            )
 
 
 def _alignment(spec: DatasetSpec, align: str | None) -> str:

@@ -16,7 +16,7 @@ from galaxyds.archives.base import (
     Need,
 )
 from galaxyds.build.context import Context
-from galaxyds.build.engine import Request, open_context
+from galaxyds.build.engine import Request, needs_of, open_context
 
 SHARD_OVERHEAD = 1.02
 """A shard's size over that of its pixels (zip members, ids)."""
@@ -106,7 +106,7 @@ def make_plan(request: Request) -> Plan:
         fetch_bytes=_fetch_bytes(context, rows, tiles),
         disk_bytes=int(pixels * (SHARD_OVERHEAD + 1 + HUB_SHARE)),
         free_bytes=shutil.disk_usage(existing).free,
-        needs=context.archive.needs(),
+        needs=tuple(need for _, need in needs_of(context)),
         stages=tuple(_stage_plans(context, rows, tiles)),
         published=context.config.published_total,
     )

@@ -55,12 +55,15 @@ class Stage:
         Context to a flat mapping of text, compared when a build is resumed.
     keep : bool
         Whether an interrupted run's partial folder is kept.
+    packages : tuple of (str, str)
+        Packages that it needs beside the core ones, and the extra that brings each.
     """
 
     name: str
     run: Callable[[Context, Path], str]
     inputs: Callable[[Context], Mapping[str, str]]
     keep: bool = False
+    packages: tuple[tuple[str, str], ...] = ()
 
 
 def query(context: Context, folder: Path) -> str:
@@ -265,7 +268,13 @@ STAGES: dict[str, Stage] = {
         Stage(name="deduplicate", run=deduplicate_rows, inputs=_deduplicate_inputs),
         Stage(name="split", run=split, inputs=_split_inputs),
         Stage(name="cutouts", run=cut_pixels, inputs=_cutout_inputs, keep=True),
-        Stage(name="morphology", run=measure_all, inputs=morphology_inputs, keep=True),
+        Stage(
+            name="morphology",
+            run=measure_all,
+            inputs=morphology_inputs,
+            keep=True,
+            packages=(("torch", "torch"),),
+        ),
         Stage(name="fetch", run=fetch, inputs=fetch_inputs, keep=True),
         Stage(name="write", run=write_files, inputs=_after_pixels),
         Stage(name="verify", run=verify_files, inputs=after("write")),

@@ -42,6 +42,8 @@ _URL = re.compile(r"[!-~]{1,2000}")
 _RECORD_BYTES = 4 << 20
 _LARGEST_FILE = 200 * 10**9
 """Bytes; the largest file of GalaxiesML has about 66 GB."""
+_WORTH_GOING_ON = 16 << 20
+"""Bytes; a transfer that brought as many before it failed is taken up again."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -136,7 +138,17 @@ class ZenodoRecord:
             return target
         _require_space(target, file)
         limit = file.bytes or _LARGEST_FILE
-        return self.http.fetch(file.url, target, max_bytes=limit, md5=file.md5)
+        while True:
+            before = _part_bytes(target)
+            try:
+                return self.http.fetch(file.url, target, max_bytes=limit, md5=file.md5)
+            except NotInArchiveError:
+                raise
+            except ArchiveError as error:
+                # Tens of GB may be cut more often than a session tries; what grows goes on.
+                if _part_bytes(target) - before < _WORTH_GOING_ON:
+                    raise
+                _LOG.warning("%s", error)
 
     # the answer ------------------------------------------------------------------------------
 
@@ -258,13 +270,18 @@ def _is_plain(name: str) -> bool:
     return len(name) <= _LONGEST_NAME and _NAME.fullmatch(name) is not None
 
 
+def _part_bytes(target: Path) -> int:
+    """Bytes of an unfinished transfer."""
+    part = target.with_name(f"{target.name}.part")
+    return part.stat().st_size if part.exists() else 0
+
+
 def _require_space(target: Path, file: RemoteFile) -> None:
     """Refuse to begin what will not fit, less what is there of it."""
     folder = target.parent.absolute()
     while not folder.exists():
         folder = folder.parent
-    part = target.with_name(f"{target.name}.part")
-    needed = file.bytes - (part.stat().st_size if part.exists() else 0)
+    needed = file.bytes - _part_bytes(target)
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise StorageError(

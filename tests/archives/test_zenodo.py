@@ -10,6 +10,7 @@ from collections import namedtuple
 import numpy as np
 import pytest
 
+from galaxyds.archives import zenodo
 from galaxyds.archives.base import RecordArchive, RemoteFile
 from galaxyds.archives.calls import Policy
 from galaxyds.archives.zenodo import ZenodoRecord
@@ -80,6 +81,23 @@ def test_a_later_process_goes_on_after_a_cut(server, record, http, tmp_path):
     path = later.fetch(later.files()[NAME], tmp_path)
     assert asked(server) == [None, "bytes=400000-"]
     assert sha256(path.read_bytes()) == sha256(BODY)
+
+
+def test_a_transfer_that_grows_is_taken_up_more_often_than_a_session_tries(
+    server, record, http, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(zenodo, "_WORTH_GOING_ON", 100_000)
+    http.policy = Policy(attempts=2)
+    file = record.files()[NAME]
+    for _ in range(5):
+        server.cut(NAME, 0.15)
+    assert record.fetch(file, tmp_path).read_bytes() == BODY
+    assert asked(server)[1:] == [f"bytes={150_000 * k}-" for k in range(1, 6)]
+    (tmp_path / NAME).unlink()
+    server.cut(NAME, 0.5)
+    server.fail(*[Fault("drop", where="/files/")] * 3)  # nothing comes any more: no endless loop
+    with pytest.raises(ArchiveError, match="failed 2 times"):
+        record.fetch(file, tmp_path)
 
 
 def test_a_right_file_is_not_fetched_and_a_wrong_one_is_again(server, record, tmp_path, caplog):

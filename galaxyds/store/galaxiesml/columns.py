@@ -204,4 +204,4 @@ def dtype_name(dtype: np.dtype[Any]) -> str:
 
 
 def _missing_in(names: Sequence[str]) -> str:
-    return "missing" if len(names) == len(SPLITS) else f"missing in {', '.join(names)}"
+    return "no such column" if len(names) == len(SPLITS) else f"none in {', '.join(names)}"

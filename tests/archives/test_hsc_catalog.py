@@ -102,7 +102,7 @@ class TestRows:
             return pa.table({"n0": ["8"]}) if "COUNT" in statement else wanted
 
         bad = question(columns=asked, vocabulary=asked, predicates=())
-        with pytest.raises(ArchiveError, match="column specz_flag_homogeneous .* holds 'T'"):
+        with pytest.raises(ArchiveError, match=r"column specz_flag_homogeneous .* holds 'T'"):
             HSCCatalog(execute).rows(bad)
         flags = asked.index(next(c for c in asked if c.dtype == "bool"))
         wanted = wanted.set_column(flags, "specz_flag_homogeneous",
@@ -130,9 +130,7 @@ class TestRows:
     def test_a_silent_limit_is_noticed(self, catalog, hsc_server):
         execute = hsc_server.execute
         hsc_server.execute = lambda statement: execute(statement).slice(0, 40)
-        with pytest.raises(
-            ArchiveError, match="counts 45 rows and delivers 40: the answer was cut"
-        ):
+        with pytest.raises(ArchiveError, match="counts 45 rows and delivers 40: the answer was c"):
             catalog.rows(question())
 
     def test_other_columns_than_asked(self, catalog, hsc_server):

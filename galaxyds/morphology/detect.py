@@ -18,6 +18,9 @@ Integers = npt.NDArray[np.int64]
 MERGED, SATURATED, TRUNCATED = 2, 4, 8
 """Bits of SExtractor's ``FLAGS`` that detection sets."""
 
+BIG = 1e30
+"""Pixels at or beyond this are no measurements, as in SExtractor."""
+
 _LOCK = threading.Lock()  # sep keeps the size of its pixel stack for the whole process
 
 
@@ -89,12 +92,14 @@ def prepare(image: npt.ArrayLike) -> tuple[npt.NDArray[np.float32], Mask | None]
     Returns
     -------
     pixels : numpy.ndarray
-        float32, native byte order, contiguous, writable; 0 where the image is not finite.
+        float32, native byte order, contiguous, writable; 0 at bad pixels.
     bad : numpy.ndarray or None
-        bool (rows, columns), True where the image is not finite; None if it is everywhere.
+        bool (rows, columns), True where the image is not finite or :data:`BIG`; None if it is
+        sound everywhere.
     """
-    pixels = np.array(image, dtype=np.float32, order="C", copy=True)
-    finite = np.isfinite(pixels)
+    with np.errstate(over="ignore", invalid="ignore"):  # what does not fit becomes infinite: bad
+        pixels = np.array(image, dtype=np.float32, order="C", copy=True)
+    finite = np.abs(pixels) < BIG
     if finite.all():
         return pixels, None
     bad = ~finite

@@ -130,7 +130,7 @@ class HSCCutouts:
         return ListService(
             url=self.url, http=self.http, connections=self.connections, names=_NAMES,
             text=lambda lines: list_text(lines, half_size=half_size), read=read,
-            most=4 * side * side + _HEADERS,
+            most=4 * side * side + _HEADERS, setting="GALAXYDS_HSC_CUTOUT_URL",
         )  # fmt: skip
 
 

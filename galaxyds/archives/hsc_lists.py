@@ -119,6 +119,8 @@ class ListService(Generic[_Content]):
         Takes a member and its line, returns the content; DataIntegrityError if it is damaged.
     most : int
         Largest acceptable member, in bytes.
+    setting : str
+        Setting that holds the address, for messages.
     """
 
     url: str
@@ -128,6 +130,7 @@ class ListService(Generic[_Content]):
     text: Callable[[Sequence[Line]], str]
     read: Callable[[Member, Line], _Content]
     most: int
+    setting: str
 
     def fetch(self, lines: Sequence[Line]) -> dict[Line, dict[int, _Content]]:
         """Ask for lines until each came or is known to be absent.
@@ -183,9 +186,14 @@ class ListService(Generic[_Content]):
     def broken(self, what: str) -> DataIntegrityError:
         """Make the error for an answer that breaks the protocol."""
         return DataIntegrityError(
-            f"{self.source} sends {what}: nothing of it is kept; check the service's address",
+            f"{self.source} sends {what}: nothing of it is kept; {self.advice}",
             file=self.source, expected="the files that were asked", got=what,
         )  # fmt: skip
+
+    @property
+    def advice(self) -> str:
+        """What a user can do about an answer that breaks the protocol."""
+        return f"check {self.setting}"
 
     @property
     def source(self) -> str:
@@ -218,7 +226,7 @@ class _Request(Generic[_Content]):
         service, again = self.service, []
         stream = TarStream(
             body.read, source=service.source, names=service.names, most=service.most,
-            complete=body.complete,
+            complete=body.complete, advice=service.advice,
         )  # fmt: skip
         numbered = dict(enumerate(asked, start=_FIRST))
         came: set[tuple[Line, int]] = set()

@@ -123,6 +123,7 @@ class HSCPointSpreads:
         return ListService(
             url=f"{self.url}?bulk=on", http=self.http, connections=self.connections,
             names=_NAMES, text=list_text, read=read, most=8 * _WIDEST**2 + _HEADERS,
+            setting="GALAXYDS_HSC_PSF_URL",
         )  # fmt: skip
 
 

@@ -67,6 +67,8 @@ class TarStream:
     complete : bool
         Whether the end of the stream proves that all of it came (its length was stated): then the
         closing zeros may be missing.
+    advice : str
+        What a user can do about an archive that is refused.
     """
 
     def __init__(
@@ -77,12 +79,14 @@ class TarStream:
         names: re.Pattern[str],
         most: int,
         complete: bool,
+        advice: str = "check the service's address",
     ) -> None:
         self.read = read
         self.source = source
         self.names = names
         self.most = most
         self.complete = complete
+        self.advice = advice
         self._seen: set[str] = set()
 
     def __iter__(self) -> Iterator[Member]:
@@ -213,7 +217,7 @@ class TarStream:
 
     def _refuse(self, what: str) -> DataIntegrityError:
         return DataIntegrityError(
-            f"{self.source} sends {what}: nothing of it is kept; check the service's address",
+            f"{self.source} sends {what}: nothing of it is kept; {self.advice}",
             file=self.source, expected="a tar archive of the files that were asked", got=what,
         )  # fmt: skip
 

@@ -155,11 +155,11 @@ class GridSky:
             crval=self.centre(line.tract or 0),
         )  # fmt: skip
 
-    def psf(self, line: ListLine) -> bytes | None:
-        """A Gaussian of sum 3 whose width grows with the band."""
+    def psf(self, line: ListLine) -> list[tuple[int, bytes]]:
+        """A Gaussian of sum 3 whose width grows with the band, of the nearest tract."""
         y, x = np.mgrid[-20:21, -20:21]
         image = np.exp(-(x**2 + y**2) / 2 / (1.5 + 0.2 * self.bands.index(line.band)) ** 2)
-        return psf_fits(3 * image / image.sum())
+        return [(round(line.ra) % 360, psf_fits(3 * image / image.sum()))]
 
 
 class RealCutouts:

@@ -86,6 +86,8 @@ def blanked(
     above = smooth > threshold
     sources = segmentation > 0
     blank: Mask = above | sources
+    if not len(table):
+        return blank
     for rows, columns in _removed(above, sources, settings.min_area):
         blank[rows, columns] = False
         if sources[_around(rows, columns, sources.shape)].any():
@@ -154,11 +156,12 @@ def _wings(
     half = (thresh + table["peak"]) / 2
     bright = pixels > np.concatenate(([np.inf], half))[segmentation]
     core = np.bincount(segmentation[bright], minlength=len(table) + 1)[1:] - table["tnpix"]
-    ratio = np.log(np.minimum(thresh / half, 0.99))
-    compactness = np.minimum(np.minimum(core, -1) / (2 * ratio * area), 1.0)
-    height = table["cflux"] / (2 * area * compactness)
-    slope = (height / thresh - 1) * area / table["npix"]
+    with np.errstate(divide="ignore", invalid="ignore"):  # the threshold of a noiseless image is 0
+        ratio = np.log(np.minimum(thresh / half, 0.99))
+        compactness = np.minimum(np.minimum(core, -1) / (2 * ratio * area), 1.0)
+        height = table["cflux"] / (2 * area * compactness)
+        slope = (height / thresh - 1) * area / table["npix"]
     dx, dy = place[0] - table["x"], place[1] - table["y"]
     form = table["cxx"] * dx**2 + table["cyy"] * dy**2 + table["cxy"] * dx * dy
-    found: npt.NDArray[np.float64] = height / (1 + slope * form)
-    return found
+    with np.errstate(invalid="ignore"):
+        return np.nan_to_num(height / (1 + slope * form))

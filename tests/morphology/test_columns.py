@@ -163,3 +163,11 @@ def test_values_are_of_the_kind_that_the_authors_published(survey_data, galaxy):
         key = name.removeprefix("y_")
         if key in KEYS and name != key:
             assert nothing[key] == float(value), key
+
+
+def test_a_noiseless_image_with_a_bump_on_a_wing_is_measured():
+    row, column = np.indices((127, 127))
+    image = np.where(np.hypot(row - 63, column - 63) < 30, 1.0, 0.0)
+    image[2:5, 2:5] = 1e-3
+    image += np.exp(-0.5 * ((row - 63) ** 2 + (column - 63) ** 2) / 9)
+    assert all(np.isfinite(value) for value in describe(image).values())

@@ -164,4 +164,5 @@ def _wings(
     dx, dy = place[0] - table["x"], place[1] - table["y"]
     form = table["cxx"] * dx**2 + table["cyy"] * dy**2 + table["cxy"] * dx * dy
     with np.errstate(invalid="ignore"):
-        return np.nan_to_num(height / (1 + slope * form))
+        found: npt.NDArray[np.float64] = np.nan_to_num(height / (1 + slope * form))
+    return found

@@ -39,10 +39,11 @@ def half_light_radius(image: Image, ellipse: Ellipse, *, flux: float) -> tuple[f
     """
     limit, target = EXTENT * ellipse.a, 0.5 * flux
     step = limit / BINS
-    circle = Ellipse(ellipse.x, ellipse.y, 1.0, 1.0, 1.0, 1.0, 0.0)
-    rows, columns, cut = circle.square(limit + 1.5, image.shape)
+    rows, columns, cut = ellipse.square(limit + 1.5, image.shape)
     part, corner = image[rows, columns], (columns.start - ellipse.x, rows.start - ellipse.y)
-    rough = np.sqrt(circle.radius2(rows, columns))
+    dx2 = (np.arange(part.shape[1]) + corner[0]) ** 2
+    dy2 = (np.arange(part.shape[0]) + corner[1]) ** 2
+    rough = np.sqrt(dx2 + dy2[:, None])
     # Subpixels are needed only out to a little beyond where whole pixels reach the target.
     reach = (_first(_curve(rough.ravel(), part.ravel(), step), target) + 3) * step
     near = rough < reach + _HALF_DIAGONAL

@@ -84,7 +84,7 @@ class HSCCutouts:
         Parameters
         ----------
         objects : sequence of CutoutObject
-            Each with its tract as ``tile``.
+            The first part of their tile is the tract.
         bands : sequence of str
             Of g, r, i, z, y.
         half_size : float

@@ -130,9 +130,10 @@ def read_cutout(data: bytes, name: str, *, band: str, at: tuple[float, float], s
     except ValueError as error:
         raise _wrong(name, "the projection of a coadd", str(error)) from None
     rows, columns = pixels.shape
-    if not (-0.5 <= x <= columns - 0.5 and -0.5 <= y <= rows - 0.5):
+    # At the survey's edge the service may cut off the object itself; far off, it is another one's.
+    if not (-side <= x < columns + side and -side <= y < rows + side):
         got = f"pixel ({x:.1f}, {y:.1f}) of {columns} x {rows}"
-        raise _wrong(file.name, "the object inside of its cutout", got)
+        raise _wrong(file.name, "the object in its cutout", got)
     return Placed(pixels, (x, y))
 
 

@@ -22,7 +22,13 @@ from galaxyds.archives.hsc_session import Body, StreamHttp, shared_rate
 from galaxyds.archives.hsc_settings import account, base_url, refused
 from galaxyds.archives.redact import REDACTION
 from galaxyds.archives.tarstream import CutShort
-from galaxyds.errors import ArchiveError, CredentialsError, one_line, storage_error
+from galaxyds.errors import (
+    ArchiveError,
+    CredentialsError,
+    NotInArchiveError,
+    one_line,
+    storage_error,
+)
 
 CLIENT_VERSION = 20190514.1
 """Version that the survey's own script states."""
@@ -181,6 +187,10 @@ class HSCJobs:
             return http.send(self._call(step, body), max_bytes=_JSON_BYTES)
         except CredentialsError as error:
             raise refused(error) from None
+        except NotInArchiveError as error:
+            raise ArchiveError(
+                f"{error.message}: check GALAXYDS_HSC_CATALOG_URL", **error.values
+            ) from None
 
     def _asked(self, once: Any, call: Call) -> Lines:
         try:

@@ -21,7 +21,13 @@ from galaxyds.archives.hsc_session import Body, Connections, StreamHttp
 from galaxyds.archives.hsc_settings import account, refused
 from galaxyds.archives.redact import REDACTION, shown_url
 from galaxyds.archives.tarstream import BLOCK, Member, TarStream
-from galaxyds.errors import CredentialsError, DataIntegrityError, UsageError
+from galaxyds.errors import (
+    ArchiveError,
+    CredentialsError,
+    DataIntegrityError,
+    NotInArchiveError,
+    UsageError,
+)
 
 LIST_LINES = 990
 """Lines of a request: the service takes 1000, its own client sends this many."""
@@ -44,7 +50,7 @@ class Line(NamedTuple):
 
     @property
     def tract(self) -> int:
-        """Tract that is asked for."""
+        """Tract that is asked for: the first part of the object's tile."""
         return self.object.tile[0]
 
     @property
@@ -65,8 +71,8 @@ def lines_of(objects: Sequence[CutoutObject], bands: Sequence[str]) -> list[Line
         if band not in FILTERS:
             raise UsageError(f"HSC has no band '{band}': it has {', '.join(FILTERS)}", band=band)
     for one in objects:
-        if len(one.tile) != 1:
-            raise UsageError(f"object {one.object_id} names no tract: its tile is {one.tile}")
+        if not one.tile:
+            raise UsageError(f"object {one.object_id} names no tract: its tile is empty")
     lines = [Line(n, one, band) for n, one in enumerate(objects) for band in bands]
     return sorted(lines, key=lambda line: (line.tract, line.filter, line.object.ra, line.place))
 
@@ -163,6 +169,9 @@ class ListService(Generic[_Content]):
                 waiting = self.http.persist(partial(request.attempt, tuple(waiting)), address)
             except CredentialsError as error:
                 raise refused(error) from None
+            except NotInArchiveError as error:
+                # What is absent is an object without a file; here the service itself is.
+                raise ArchiveError(f"{error.message}: {self.advice}", **error.values) from None
             if waiting:
                 self.http.rest()
         return request.kept

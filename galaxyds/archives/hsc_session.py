@@ -90,7 +90,7 @@ class Connections:
                     except Timeout:
                         continue
                 self.clock.sleep(_LOOK_AGAIN)
-        except OSError:
+        except (OSError, NotImplementedError):  # read-only, or a filesystem without locks
             return None
 
 

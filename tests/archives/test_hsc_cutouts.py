@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import math
 import pickle
@@ -15,7 +16,13 @@ from galaxyds.archives.base import CutoutObject
 from galaxyds.archives.hsc import HSCArchive
 from galaxyds.archives.hsc_cutouts import HSCCutouts
 from galaxyds.archives.hsc_settings import REGISTER
-from galaxyds.errors import ArchiveError, CredentialsError, DataIntegrityError, UsageError
+from galaxyds.errors import (
+    ArchiveError,
+    CredentialsError,
+    DataIntegrityError,
+    NotInArchiveError,
+    UsageError,
+)
 from tests.servers import Fault, GridSky, HSCEmulator
 from tests.servers.hsc_files import cutout_fits, parse_list
 
@@ -88,6 +95,26 @@ class TestPixels:
         assert asked == sorted(asked)
         assert [line.line for line in lines] == list(range(2, 18))
 
+    def test_the_tract_is_the_first_part_of_the_tile(self, cutouts):
+        one = some(1)[0]
+        patched = dataclasses.replace(one, tile=(30, 4711))
+        (cutout,) = ask(cutouts, [patched], "i")
+        check(cutout, one, "i")
+
+    def test_an_object_at_the_edge_may_be_beside_its_cutout(self, cutouts, hsc_server):
+        one = some(1)[0]
+
+        def clipped(line):
+            box = SKY.box(line)
+            crpix = 18001.0 - box[0], 18001.0 - box[2]
+            pixels = SKY.pixels("i", (box[0], box[0] + 20, box[2], box[3]))
+            return cutout_fits(pixels, band="i", crpix=crpix, crval=SKY.centre(30))
+
+        hsc_server.backends["/das_cutout/pdr2/cgi-bin/cutout"] = clipped
+        (cutout,) = ask(cutouts, [one], "i")
+        assert cutout.pixels["i"].shape[1] == 21
+        assert cutout.position["i"][0] == pytest.approx(59.5, abs=1)
+
     def test_the_same_object_twice(self, cutouts):
         one = some(1)[0]
         first, second = ask(cutouts, [one, one], "i")
@@ -129,7 +156,7 @@ class TestPixels:
     def test_wrong_questions(self, cutouts, hsc_server):
         with pytest.raises(UsageError, match="HSC has no band 'u': it has g, r, i, z, y"):
             ask(cutouts, some(1), "gu")
-        with pytest.raises(UsageError, match="names no tract"):
+        with pytest.raises(UsageError, match="object 1 names no tract: its tile is empty"):
             ask(cutouts, [CutoutObject(object_id=1, ra=1.0, dec=2.0, tile=())])
         assert hsc_server.requests == []
         assert ask(cutouts, []) == []
@@ -299,7 +326,7 @@ class TestWrongFiles:
         (wrong(band="r"), r"expected FILTER 'i', got 'r'; the service sent another product"),
         (wrong(fluxmag0=57.0), r"expected FLUXMAG0 6.30957e\+10 \(zero point 27.0\), got 57.0"),
         (wrong(fluxmag0=None), "FLUXMAG0 .* got None"),
-        (wrong(crval=(30.0, 0.51)), r"expected the object inside of its cutout, got pixel \("),
+        (wrong(crval=(30.0, 0.52)), r"expected the object in its cutout, got pixel \("),
         (wrong(pixels=np.zeros((170, 168))), "at most 165 pixels wide, got 170x168 pixels"),
         (lambda line: b"<html>no</html>", "expected a FITS file, got an HTML or XML page"),
         (lambda line: wrong()(line)[:9000], "the file was cut, or its header lies"),
@@ -319,6 +346,16 @@ class TestWrongFiles:
         hsc_server.backends["/das_cutout/pdr2/cgi-bin/cutout"] = wrong(band=name)
         (cutout,) = ask(cutouts, some(1), "i")
         check(cutout, some(1)[0], "i")
+
+
+def test_a_wrong_address(hsc_server, stream_http, connections):
+    """Not the archive's way to say that it lacks an object."""
+    service = HSCCutouts(f"{hsc_server.url}/no", http=stream_http, connections=connections)
+    with pytest.raises(
+        ArchiveError, match=r"\(HTTP 404\): check GALAXYDS_HSC_CUTOUT_URL"
+    ) as caught:
+        ask(service, some(1), "i")
+    assert not isinstance(caught.value, NotInArchiveError)
 
 
 class TestAccount:

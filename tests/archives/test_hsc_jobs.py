@@ -171,6 +171,11 @@ class TestFailures:
         with pytest.raises(ArchiveError, match=words):
             jobs(COUNT)
 
+    def test_a_wrong_address(self, hsc_server, stream_http):
+        jobs = HSCJobs(f"{hsc_server.url}/no", http=stream_http)
+        with pytest.raises(ArchiveError, match=r"\(HTTP 404\): check GALAXYDS_HSC_CATALOG_URL"):
+            jobs(COUNT)
+
     def test_a_redirect_is_not_followed_with_the_password(self, jobs, hsc_server, skip_nothing):
         hsc_server.fail(Fault("redirect", headers={"Location": f"{skip_nothing.url}/x"}))
         with pytest.raises(ArchiveError, match="which is not followed with credentials"):

@@ -14,8 +14,9 @@ from astropy.wcs import WCS
 
 from galaxyds.archives.base import CutoutObject
 from galaxyds.archives.hsc_cutouts import HSCCutouts
-from galaxyds.archives.hsc_fits import FLUXMAG0, read_point_spread, tan_pixel
+from galaxyds.archives.hsc_fits import FLUXMAG0, read_cutout, read_point_spread, tan_pixel
 from galaxyds.archives.hsc_psf import normalised
+from galaxyds.errors import DataIntegrityError
 from tests.servers import HSCEmulator, RealCutouts
 from tests.servers.hsc_files import psf_fits
 
@@ -133,3 +134,24 @@ def test_real_point_spreads(survey_data):
         assert found.shape == (31, 31)
         assert float(found.sum(dtype=float)) == pytest.approx(1, abs=1e-6)
         assert np.allclose(found, image / image.sum(), rtol=1e-6, atol=1e-9)
+
+
+def test_damage_anywhere_in_a_file_is_refused_or_harmless(real):
+    """Whatever is flipped or lost in a real file: an image of its size, or one line."""
+    data = (real.folder / real.rows[0]["star_filename"]).read_bytes()
+    at = (float(real.rows[0]["ira"]), float(real.rows[0]["idec"]))
+    random = np.random.default_rng(3)
+    messages: list[str] = []
+    for _ in range(600):
+        spoilt = bytearray(data[: random.integers(len(data) // 2, len(data) * 3)])
+        for place in random.integers(0, min(8600, len(spoilt)), random.integers(1, 8)):
+            spoilt[place] = random.integers(0, 256)
+        try:
+            found = read_cutout(bytes(spoilt), "a.fits", band="i", at=at, side=60)
+        except DataIntegrityError as error:
+            messages.append(error.message)
+        else:
+            assert max(found.pixels.shape) <= 60
+            assert np.isfinite(found.position).all()
+    assert 100 < len(messages) < 600
+    assert all(message.isprintable() for message in messages)

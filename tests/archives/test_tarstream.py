@@ -6,6 +6,7 @@ import io
 import re
 import tarfile
 
+import numpy as np
 import pytest
 
 from galaxyds.archives.tarstream import BLOCK, CutShort, TarStream
@@ -177,3 +178,24 @@ class TestHostile:
         with pytest.raises(DataIntegrityError):
             list(TarStream(spy, source="S", names=re.compile(".*"), most=9999, complete=True))
         assert max(asked) == BLOCK
+
+
+def test_damage_anywhere_is_noticed_or_harmless():
+    """Whatever is flipped or lost, the reader ends, and in no other way than it says."""
+    random = np.random.default_rng(7)
+    whole = tar_of([*FILES, ("n" * 180 + ".fits", b"z" * 700)], form=tarfile.PAX_FORMAT)
+    ends, messages = {"sound": 0, "cut": 0}, []
+    for _ in range(600):
+        data = bytearray(whole[: len(whole) - int(random.integers(0, 3)) * 512])
+        for place in random.integers(0, 6000, random.integers(1, 4)):
+            data[place] = random.integers(0, 256)
+        try:
+            contents(bytes(data), complete=bool(random.integers(0, 2)))
+            ends["sound"] += 1
+        except DataIntegrityError as error:
+            messages.append(error.message)
+        except CutShort:
+            ends["cut"] += 1
+    assert ends["sound"] > 50
+    assert len(messages) > 100
+    assert all(message.isprintable() for message in messages)

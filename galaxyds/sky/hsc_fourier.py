@@ -1,25 +1,28 @@
 """Sources to pixels in Fourier space: every source on a square of its own, in all bands at once.
 
-The disk has a closed form, the bulge is a table over one radius, and the point-spread function
-(PSF) is the same for all sources of a place, so many sources are transformed together.  GalSim
-gives the table and the PSF.  The pixels of HSC sample its PSF well: at the highest frequency of the
-grid about a thousandth of it is left.
+The disk and the point-spread function (PSF) have closed forms, the bulge is a table over one
+radius, and many sources are transformed together.  A part of a sharp PSF lies beyond the highest
+frequency of the pixels; sampling folds it back, and so do we for sources where it can be seen.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from galaxyds.sky.hashing import Floats
+from galaxyds.sky.hsc_conditions import BETA
 from galaxyds.sky.render import TRUNCATION, Image, galsim
 from galaxyds.sky.surveys import SurveyBand
 from galaxyds.sky.universe import Sources
 
 Spectrum = NDArray[np.complex64]
+Alias = tuple[int, int]
 
 SIZES = (32, 48, 64, 96, 128, 192, 256, 640)
 """Rows and columns of the squares; a source goes on the smallest that holds its light."""
@@ -30,6 +33,24 @@ _DISK_SCALE = 1.6783469900166605  # half-light radius over scale length of an ex
 _STEPS = 64  # table entries per factor of two in 1 + (k r)^2
 _OCTAVES = 24
 _TOGETHER = 1 << 18  # pixels of one band that are transformed together
+# Counts above which frequencies beyond those of the grid matter; galaxies have less of them.
+_FOLDED_POINT, _FOLDED_GALAXY = 100.0, 1000.0
+_PLAIN: tuple[Alias, ...] = ((0, 0),)
+_ALIASES = (
+    *_PLAIN,
+    (1, 0),
+    (0, 1),
+    (1, 1),
+)  # by how many turns frequencies are shifted along x and y
+
+
+class Grid(NamedTuple):
+    """Frequencies of a square of ``size`` pixels, or their aliases."""
+
+    size: int
+    alias: Alias
+    x: Floats
+    y: Floats
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,17 +137,17 @@ def bulge_transform(squared: Image) -> Image:
     return mixed
 
 
-@lru_cache(maxsize=4)
-def _frequencies(size: int) -> tuple[Image, Image]:
-    """Angular frequencies per pixel along x, (size // 2 + 1,), and y, (size,)."""
-    along = 2 * np.pi * np.fft.rfftfreq(size)
-    across = 2 * np.pi * np.fft.fftfreq(size)
-    return along.astype(np.float32), across.astype(np.float32)
+def _frequencies(size: int, alias: Alias) -> tuple[Floats, Floats]:
+    """Angular frequencies per pixel along x, (size // 2 + 1,), and y, (size,), or their aliases."""
+    along = np.arange(size // 2 + 1, dtype=np.float64) / size - alias[0]
+    across = np.fft.fftfreq(size).astype(np.float64)
+    across -= alias[1] * np.where(across < 0, -1.0, 1.0)
+    return 2 * np.pi * along, 2 * np.pi * across
 
 
-def _squared(sources: Sources, radius: Floats, ratio: Floats, *, size: int) -> Image:
+def _squared(sources: Sources, radius: Floats, ratio: Floats, *, grid: Grid) -> Image:
     """Squared frequencies in units of each galaxy's sheared radius (pixels), (n, size, half)."""
-    kx, ky = _frequencies(size)
+    kx, ky = (axis.astype(np.float32) for axis in (grid.x, grid.y))
     # Angles east of north become angles from the column axis: north up, east left.
     angle = sources.angle + np.pi / 2
     cosine, sine = (np.asarray(f(angle) * radius, np.float32) for f in (np.cos, np.sin))
@@ -137,26 +158,41 @@ def _squared(sources: Sources, radius: Floats, ratio: Floats, *, size: int) -> I
     return total
 
 
-def _shift(x: Floats, y: Floats, *, size: int) -> Spectrum:
+def _shift(x: Floats, y: Floats, *, grid: Grid) -> Spectrum:
     """Transforms of unit points at pixel positions, (n, size, half)."""
-    along = np.exp(-2j * np.pi * x[:, None] * np.fft.rfftfreq(size)).astype(np.complex64)
-    across = np.exp(-2j * np.pi * y[:, None] * np.fft.fftfreq(size)).astype(np.complex64)
+    along = np.exp(-1j * x[:, None] * grid.x).astype(np.complex64)
+    across = np.exp(-1j * y[:, None] * grid.y).astype(np.complex64)
     shifted: Spectrum = across[:, :, None] * along[:, None, :]
     return shifted
 
 
-@lru_cache(maxsize=96)
-def _blur(beta: float, width: float, scale: float, size: int) -> Image:
-    """Transform of the PSF with the pixel's response, (size, size // 2 + 1); real."""
-    module = galsim()
-    profile = module.Convolve(module.Moffat(beta=beta, fwhm=width), module.Pixel(scale))
-    step = 2 * np.pi / size / scale
-    drawn = profile.drawKImage(nx=size + 1, ny=size + 1, scale=step)
-    half = size // 2
-    quadrant = drawn.real.array[half:, half:].astype(np.float32)
-    rows = np.abs(np.rint(np.fft.fftfreq(size) * size).astype(int))
-    blur: Image = quadrant[rows]
-    return blur
+@lru_cache(maxsize=240)
+def blur(width: float, scale: float, *, size: int, alias: Alias = (0, 0)) -> Image:
+    """Transform of the PSF with the pixel's response.
+
+    Parameters
+    ----------
+    width : float
+        Full width at half maximum, arcsec.
+    scale : float
+        Arcsec per pixel.
+    size : int
+        Rows and columns of the grid.
+    alias : tuple of int
+        Turns by which the frequencies are shifted along x and y.
+
+    Returns
+    -------
+    ndarray of float32, (size, size // 2 + 1)
+        (1 + k r) exp(-k r), the Hankel transform of a Moffat profile of exponent 2.5 and radius r,
+        times sinc of the pixel along both axes.
+    """
+    kx, ky = _frequencies(size, alias)
+    radius = width / scale / (2 * np.sqrt(2 ** (1 / BETA) - 1))
+    way = np.hypot(kx, ky[:, None]) * radius
+    pixel = np.sinc(kx / (2 * np.pi)) * np.sinc(ky / (2 * np.pi))[:, None]
+    transform: Image = ((1 + way) * np.exp(-way) * pixel).astype(np.float32)
+    return transform
 
 
 def draw(
@@ -173,7 +209,7 @@ def draw(
     ----------
     placed : Placed
     bands : list of SurveyBand
-        With the PSF of this place.
+        With the width of the PSF at this place; its exponent is :data:`BETA`.
     columns : list of int
         Which columns of ``placed.flux`` they are.
     scale : float
@@ -187,11 +223,13 @@ def draw(
         Counts, not below 0.  What a source adds to a pixel does not depend on the shape.
     """
     image = np.zeros((len(bands), *shape), np.float32)
+    limit = np.where(placed.sources.disk_radius > 0, _FOLDED_GALAXY, _FOLDED_POINT)
+    folded = placed.flux.max(axis=1) > limit
     for size, chosen in groups(placed.reach):
-        together = max(1, _TOGETHER // size**2)
-        for start in range(0, chosen.size, together):
-            rows = chosen[start : start + together]
-            pieces = _squares(placed, rows, (bands, columns), scale=scale, size=size)
+        for rows, aliases in _batches(chosen, folded, size):
+            pieces = _squares(
+                placed, rows, (bands, columns), scale=scale, grids=_grids(size, aliases)
+            )
             for piece, row in zip(pieces, rows.tolist(), strict=True):
                 left = int(np.floor(placed.x[row] + 0.5)) - size // 2
                 low = int(np.floor(placed.y[row] + 0.5)) - size // 2
@@ -208,31 +246,48 @@ def groups(reach: Floats) -> list[tuple[int, NDArray[np.intp]]]:
     return [(size, chosen) for size, chosen in found if chosen.size]
 
 
+def _batches(
+    chosen: NDArray[np.intp], folded: NDArray[np.bool_], size: int
+) -> Iterator[tuple[NDArray[np.intp], tuple[Alias, ...]]]:
+    """Rows that are transformed together, and the aliases that count for them."""
+    together = max(1, _TOGETHER // size**2)
+    for mask, aliases in ((~folded, _PLAIN), (folded, _ALIASES)):
+        rows = chosen[mask[chosen]]
+        for start in range(0, rows.size, together):
+            yield rows[start : start + together], aliases
+
+
+def _grids(size: int, aliases: tuple[Alias, ...]) -> list[Grid]:
+    return [Grid(size, alias, *_frequencies(size, alias)) for alias in aliases]
+
+
 def _squares(
     placed: Placed,
     rows: NDArray[np.intp],
     seen: tuple[list[SurveyBand], list[int]],
     *,
     scale: float,
-    size: int,
+    grids: list[Grid],
 ) -> Image:
     """Squares of sources, (n, bands, size, size), each around the pixel nearest to its source."""
     bands, columns = seen
+    size = grids[0].size
     few = placed.sources.take(rows)
-    x, y = placed.x[rows], placed.y[rows]
-    middle = size // 2
-    place = _shift(x - np.floor(x + 0.5) + middle, y - np.floor(y + 0.5) + middle, size=size)
+    x, y = (at[rows] - np.floor(at[rows] + 0.5) + size // 2 for at in (placed.x, placed.y))
     flux = placed.flux[rows][:, columns].astype(np.float32)
     share = few.bulge[:, columns].astype(np.float32)
-    disk = disk_transform(_squared(few, few.disk_radius / scale, few.axis_ratio, size=size))
-    bulge = bulge_transform(_squared(few, few.bulge_radius / scale, few.bulge_ratio, size=size))
-    result = np.empty((rows.size, len(bands), size, size), np.float32)
-    for k, band in enumerate(bands):
-        weight = (flux[:, k] * (1 - share[:, k]))[:, None, None]
-        light = disk * weight + bulge * (flux[:, k] * share[:, k])[:, None, None]
-        light *= _blur(band.psf_beta, band.psf_fwhm, scale, size)
-        result[:, k] = np.fft.irfft2(light * place, s=(size, size))
-    return result
+    spectra = np.zeros((len(bands), rows.size, size, size // 2 + 1), np.complex64)
+    for grid in grids:
+        place = _shift(x, y, grid=grid)
+        disk = disk_transform(_squared(few, few.disk_radius / scale, few.axis_ratio, grid=grid))
+        bulge = bulge_transform(_squared(few, few.bulge_radius / scale, few.bulge_ratio, grid=grid))
+        for k, band in enumerate(bands):
+            light = disk * (flux[:, k] * (1 - share[:, k]))[:, None, None]
+            light += bulge * (flux[:, k] * share[:, k])[:, None, None]
+            light *= blur(band.psf_fwhm, scale, size=size, alias=grid.alias)
+            spectra[k] += light * place
+    squares: Image = np.fft.irfft2(spectra, s=(size, size)).astype(np.float32, copy=False)
+    return squares.swapaxes(0, 1)
 
 
 def _paste(image: Image, piece: Image, column: int, row: int) -> None:

@@ -17,7 +17,7 @@ from galaxyds.errors import NotInArchiveError, UsageError
 from galaxyds.sky import HSC, Universe
 from galaxyds.sky.hsc_coadd import Coadd, cutout_box, place, point_spread, white
 from galaxyds.sky.hsc_conditions import band_at, is_missing, noise_at
-from galaxyds.sky.hsc_fourier import Placed, draw
+from galaxyds.sky.hsc_fourier import Placed, blur, draw
 from galaxyds.sky.hsc_server import HSCServer
 from tests.sky.hsc_small import SMALL, WEST, objects
 from tests.sky.test_render import moments, source
@@ -125,6 +125,39 @@ def test_a_galaxy_is_what_galsim_draws(band, offset):
     assert ours.sum() == pytest.approx(theirs.sum(), rel=3e-3)
     assert np.abs(ours - theirs).max() < 4e-3 * theirs.max()
     assert moments(ours)[:2] == pytest.approx(moments(theirs)[:2], abs=0.01)
+
+
+@pytest.mark.parametrize(("x", "y"), [(60.0, 50.0), (60.37, 50.49)])
+def test_a_bright_sharp_star_falls_as_its_profile_and_does_not_ring(x, y):
+    """A band-limited grid would leave stripes of 0.1 counts along the star's row and column."""
+    width = 0.45
+    band = replace(band_at(WEST.number, PATCH, "i"), psf_fwhm=width)
+    star = draw(
+        one(16.0, x=x, y=y, reach=300.0), [band], [2], scale=SCALE, shape=(121, 121)
+    )[0].astype(float)  # fmt: skip
+    rows, columns = np.indices(star.shape)
+    far = np.hypot(columns - x, rows - y) > 20
+    # Moffat: (beta - 1) / (pi r^2) (1 + (R / r)^2)^-beta; the pixel matters little out there.
+    core = width / SCALE / (2 * np.sqrt(2**0.4 - 1))
+    squared = ((columns - x) ** 2 + (rows - y) ** 2) / core**2
+    expected = 10 ** (0.4 * 11) * 1.5 / (np.pi * core**2) * (1 + squared) ** -2.5
+    assert np.abs(star - expected)[far].max() < 0.006
+    assert expected[far].max() > 0.03
+
+
+@pytest.mark.parametrize("width", [0.45, 0.77])
+def test_the_closed_form_of_the_psf_is_galsims(width):
+    size = 64
+    profile = galsim.Convolve(galsim.Moffat(beta=2.5, fwhm=width), galsim.Pixel(SCALE))
+    step = 2 * np.pi / size / SCALE
+    theirs = profile.drawKImage(nx=size + 1, ny=size + 1, scale=step).real.array
+    ours = blur(width, SCALE, size=size)
+    half = size // 2
+    assert np.abs(ours[:half, :half] - theirs[half:-1, half:-1]).max() < 1e-4
+    # One turn further along x: what lies between the highest frequency and twice that.
+    beyond = blur(width, SCALE, size=size, alias=(1, 0))
+    wide = profile.drawKImage(nx=2 * size + 1, ny=2 * size + 1, scale=step).real.array
+    assert np.abs(beyond[:half, 1:half] - wide[size : -half - 1, 1:half]).max() < 1e-4
 
 
 def test_the_size_of_the_square_does_not_change_a_source():

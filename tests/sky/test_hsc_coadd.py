@@ -129,7 +129,7 @@ def test_a_galaxy_is_what_galsim_draws(band, offset):
 
 @pytest.mark.parametrize(("x", "y"), [(60.0, 50.0), (60.37, 50.49)])
 def test_a_bright_sharp_star_falls_as_its_profile_and_does_not_ring(x, y):
-    """A band-limited grid would leave stripes of 0.1 counts along the star's row and column."""
+    """A band-limited grid would leave stripes of half a count along the star's row and column."""
     width = 0.45
     band = replace(band_at(WEST.number, PATCH, "i"), psf_fwhm=width)
     star = draw(

@@ -15,6 +15,9 @@ import numpy.typing as npt
 
 from galaxyds.morphology.settings import DetectionSettings
 
+ZONE = 10.0
+"""A source can take another for a bump within so many times the sum of their major axes."""
+
 Image = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 Integers = npt.NDArray[np.int64]
@@ -94,8 +97,7 @@ def blanked(
             continue  # part of a deblended source: put back as it was
         weights = smooth[rows, columns]
         weakest = np.sort(weights)[-settings.min_area] - threshold
-        x, y = np.average(columns, weights=weights), np.average(rows, weights=weights)
-        wings = _wings(pixels, segmentation, table, (x, y))
+        wings = _wings(pixels, segmentation, table, _moments(rows, columns, weights))
         complete = (table["ymax"] < rows.max()) & (wings > weakest)
         taker = int(np.argmax(complete) if complete.any() else np.argmax(wings))
         if complete.any():
@@ -141,16 +143,24 @@ def _around(rows: Integers, columns: Integers, shape: tuple[int, ...]) -> Places
     return tuple(np.broadcast_arrays(y, x))  # type: ignore[return-value]
 
 
+def _moments(rows: Integers, columns: Integers, weights: Image) -> tuple[float, float, float]:
+    """Barycentre (x, y) of some pixels, and their RMS along the major axis."""
+    x, y = np.average(columns, weights=weights), np.average(rows, weights=weights)
+    covariance = np.cov(columns, rows, aweights=weights, ddof=0)
+    return float(x), float(y), float(np.linalg.eigvalsh(covariance)[-1] ** 0.5)
+
+
 def _wings(
     pixels: Image,
     segmentation: npt.NDArray[np.int32],
     table: npt.NDArray[np.void],
-    place: tuple[float, float],
+    bump: tuple[float, float, float],
 ) -> npt.NDArray[np.float64]:
-    """Light that the Moffat profile (beta 1) of each source has at a place, float64 (sources,).
+    """Light that the Moffat profile (beta 1) of each source has at a bump, float64 (sources,).
 
     The profile is the one that SExtractor's manual gives for cleaning: its core follows from the
-    flux, the area above the threshold and the area above half of peak and threshold.
+    flux, the area above the threshold and the area above half of peak and threshold.  It ends at
+    ten times the sum of both major axes.
     """
     thresh, area = table["thresh"].astype(np.float64), np.pi * table["a"] * table["b"]
     half = (thresh + table["peak"]) / 2
@@ -161,8 +171,9 @@ def _wings(
         compactness = np.minimum(np.minimum(core, -1) / (2 * ratio * area), 1.0)
         height = table["cflux"] / (2 * area * compactness)
         slope = (height / thresh - 1) * area / table["npix"]
-    dx, dy = place[0] - table["x"], place[1] - table["y"]
+    dx, dy = bump[0] - table["x"], bump[1] - table["y"]
+    near = np.hypot(dx, dy) < ZONE * (bump[2] + table["a"])
     form = table["cxx"] * dx**2 + table["cyy"] * dy**2 + table["cxy"] * dx * dy
     with np.errstate(invalid="ignore"):
-        found: npt.NDArray[np.float64] = np.nan_to_num(height / (1 + slope * form))
+        found: npt.NDArray[np.float64] = np.nan_to_num(near * height / (1 + slope * form))
     return found

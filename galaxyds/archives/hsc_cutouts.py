@@ -10,7 +10,7 @@ from galaxyds.archives.base import Cutout, CutoutObject
 from galaxyds.archives.bounded import FITS_BLOCK
 from galaxyds.archives.calls import Policy
 from galaxyds.archives.hsc_fits import PIXEL_SCALE, Placed, read_cutout
-from galaxyds.archives.hsc_lists import ABSENT, Line, ListService, batches, lines_of
+from galaxyds.archives.hsc_lists import Found, Line, ListService, batches, lines_of
 from galaxyds.archives.hsc_session import Connections, StreamHttp, shared_rate
 from galaxyds.archives.hsc_settings import base_url
 from galaxyds.archives.tarstream import BLOCK, Member
@@ -111,8 +111,7 @@ class HSCCutouts:
             lines = lines_of(batch, bands)
             found = service.fetch(lines)
             for place, one in enumerate(batch):
-                mine = {b: found.pop(Line(place, one, b), {}) for b in bands}
-                yield _cutout(one, mine)
+                yield _cutout(one, {band: Line(place, one, band) for band in bands}, found)
 
     def cutout_bytes(self, bands: Sequence[str], *, half_size: float) -> int:
         """Bytes to transfer per object, estimated."""
@@ -134,17 +133,18 @@ class HSCCutouts:
         )  # fmt: skip
 
 
-def _cutout(one: CutoutObject, found: Mapping[str, Mapping[int, Placed]]) -> Cutout:
+def _cutout(one: CutoutObject, lines: Mapping[str, Line], found: Found[Placed]) -> Cutout:
+    came = {band: found.take(line) for band, line in lines.items()}
     chosen = {
         band: tracts.get(one.tile[0]) or min(tracts.values(), key=_off_centre)
-        for band, tracts in found.items()
+        for band, tracts in came.items()
         if tracts
     }
     return Cutout(
         object_id=one.object_id,
         pixels={band: placed.pixels for band, placed in chosen.items()},
         position={band: placed.position for band, placed in chosen.items()},
-        missing={band: ABSENT for band in found if band not in chosen},
+        missing={band: found.reason(line) for band, line in lines.items() if band not in chosen},
     )
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from pathlib import PurePosixPath
-from typing import NamedTuple
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,6 @@ FLUXMAG0 = 10 ** (ZERO_POINT / 2.5)
 """Counts of magnitude 0, as the header of a cutout states."""
 
 _TYPES = {-32: ">f4", -64: ">f8"}
-_FLOATS = (-32, -64)
 
 
 class Placed(NamedTuple):
@@ -111,9 +110,9 @@ def read_cutout(data: bytes, name: str, *, band: str, at: tuple[float, float], s
     Raises
     ------
     DataIntegrityError
-        If the file is damaged, or of another band, calibration or object.
+        If the file is damaged; with ``other_product`` if it is sound, and not what was asked: of
+        another band, calibration or object.
     """
-    file = PurePosixPath(name)
     hdus = _scan(data, name, side)
     if len(hdus) < 2:
         raise _wrong(name, "an image in the second HDU", f"{len(hdus)} HDU")
@@ -124,7 +123,7 @@ def read_cutout(data: bytes, name: str, *, band: str, at: tuple[float, float], s
     zero = head.get("FLUXMAG0")
     if not isinstance(zero, int | float) or not math.isclose(zero, FLUXMAG0, rel_tol=1e-6):
         raise _wrong(name, f"FLUXMAG0 {FLUXMAG0:.6g} (zero point 27.0)", f"{one_line(str(zero))}")
-    pixels = _image(image, name, side)
+    pixels = _image(image, name, side).astype(np.float32, copy=False)
     try:
         x, y = tan_pixel(image.header, *at)
     except ValueError as error:
@@ -133,7 +132,7 @@ def read_cutout(data: bytes, name: str, *, band: str, at: tuple[float, float], s
     # At the survey's edge the service may cut off the object itself; far off, it is another one's.
     if not (-side <= x < columns + side and -side <= y < rows + side):
         got = f"pixel ({x:.1f}, {y:.1f}) of {columns} x {rows}"
-        raise _wrong(file.name, "the object in its cutout", got)
+        raise _wrong(name, "the object in its cutout", got)
     return Placed(pixels, (x, y))
 
 
@@ -157,28 +156,26 @@ def read_point_spread(data: bytes, name: str, *, side: int) -> NDArray[np.float6
     Raises
     ------
     DataIntegrityError
-        If the file is damaged or holds no image.
+        If the file is damaged; with ``other_product`` if it holds no image.
     """
     for hdu in _scan(data, name, side):
-        if len(hdu.shape) == 2 and hdu.header.get("BITPIX") in _FLOATS:
-            return _image(hdu, name, side).astype(np.float64)
+        if len(hdu.shape) == 2 and hdu.header.get("BITPIX") in _TYPES:
+            return _image(hdu, name, side).astype(np.float64, copy=False)
     raise _wrong(name, "an image of floating-point numbers", "none")
 
 
 def _scan(data: bytes, name: str, side: int) -> tuple[HDU, ...]:
-    from pathlib import Path
-
     return scan_fits(memoryview(data), Path(PurePosixPath(name).name), limit=side * side * 8)
 
 
-def _image(hdu: HDU, name: str, side: int) -> NDArray[np.float32]:
+def _image(hdu: HDU, name: str, side: int) -> NDArray[np.floating[Any]]:
     shape, dtype = hdu.shape, _TYPES.get(int(hdu.header["BITPIX"]))
     scaled = (hdu.header.get("BSCALE", 1), hdu.header.get("BZERO", 0)) != (1, 0)
     if len(shape) != 2 or dtype is None or scaled or not all(0 < n <= side for n in shape):
         got = f"{'x'.join(map(str, shape)) or 'no'} pixels of BITPIX {hdu.header['BITPIX']}"
         raise _wrong(name, f"an image of floating-point numbers, at most {side} pixels wide", got)
-    found: NDArray[np.float32] = np.frombuffer(hdu.data, dtype).reshape(shape).astype(np.float32)
-    return found
+    stored = np.frombuffer(hdu.data, dtype).reshape(shape)
+    return stored.astype(stored.dtype.newbyteorder("="))
 
 
 def _wrong(name: str, expected: str, got: str) -> DataIntegrityError:
@@ -186,5 +183,5 @@ def _wrong(name: str, expected: str, got: str) -> DataIntegrityError:
     return DataIntegrityError(
         f"{short}: expected {expected}, got {got}; the service sent another product: check the "
         "service's address, or ask again",
-        file=short, expected=expected, got=got,
+        file=short, expected=expected, got=got, other_product=True,
     )  # fmt: skip

@@ -8,6 +8,7 @@ other lines are asked for again.
 from __future__ import annotations
 
 import base64
+import logging
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -33,10 +34,12 @@ LIST_LINES = 990
 """Lines of a request: the service takes 1000, its own client sends this many."""
 FILTERS = {"g": "HSC-G", "r": "HSC-R", "i": "HSC-I", "z": "HSC-Z", "y": "HSC-Y"}
 ABSENT = "no data in the archive"
+DAMAGED = "damaged in the archive"
 
 _BOUNDARY = "galaxyds-list-2f6b1c"
 _FIRST = 2  # number of the first line behind the header
-_DAMAGED_TWICE = 2
+_CHANCES = 2  # times that a damaged file is looked at
+_LOG = logging.getLogger(__name__)
 _TRACTS = 2  # files per line, on average, that overlapping tracts can give
 _Content = TypeVar("_Content")
 
@@ -105,6 +108,30 @@ def list_objects(bands: Sequence[str]) -> int:
     return LIST_LINES // len(bands)
 
 
+@dataclass(frozen=True, slots=True)
+class Found(Generic[_Content]):
+    """What came of a list.
+
+    Attributes
+    ----------
+    kept : dict
+        Contents by line and tract.
+    damaged : frozenset of Line
+        Lines whose file is damaged in the archive itself.
+    """
+
+    kept: dict[Line, dict[int, _Content]]
+    damaged: frozenset[Line]
+
+    def take(self, line: Line) -> dict[int, _Content]:
+        """Give up the contents of a line, by tract; none if it is missing."""
+        return self.kept.pop(line, {})
+
+    def reason(self, line: Line) -> str:
+        """Return why a line has no content."""
+        return DAMAGED if line in self.damaged else ABSENT
+
+
 @dataclass(frozen=True, kw_only=True)
 class ListService(Generic[_Content]):
     """One service that answers lists.
@@ -122,7 +149,8 @@ class ListService(Generic[_Content]):
     text : callable
         Takes lines, returns the list as it is sent.
     read : callable
-        Takes a member and its line, returns the content; DataIntegrityError if it is damaged.
+        Takes a member and its line, returns the content; DataIntegrityError if it is damaged, with
+        ``other_product`` if it is sound and not what was asked.
     most : int
         Largest acceptable member, in bytes.
     setting : str
@@ -138,7 +166,7 @@ class ListService(Generic[_Content]):
     most: int
     setting: str
 
-    def fetch(self, lines: Sequence[Line]) -> dict[Line, dict[int, _Content]]:
+    def fetch(self, lines: Sequence[Line]) -> Found[_Content]:
         """Ask for lines until each came or is known to be absent.
 
         Parameters
@@ -148,8 +176,8 @@ class ListService(Generic[_Content]):
 
         Returns
         -------
-        dict
-            By line and tract; a line that is absent has no data in the archive.
+        Found
+            What came of every line.
 
         Raises
         ------
@@ -158,7 +186,7 @@ class ListService(Generic[_Content]):
         CredentialsError
             If it does not accept the account.
         DataIntegrityError
-            If an answer breaks the protocol, or a file is damaged twice.
+            If an answer breaks the protocol, or brings another product than was asked.
         """
         request = _Request(self)
         waiting = list(lines)
@@ -174,7 +202,8 @@ class ListService(Generic[_Content]):
                 raise ArchiveError(f"{error.message}: {self.advice}", **error.values) from None
             if waiting:
                 self.http.rest()
-        return request.kept
+        spoilt = {line for line, times in request.damaged.items() if times >= _CHANCES}
+        return Found(request.kept, frozenset(spoilt - set(request.kept)))
 
     def call(self, lines: Sequence[Line]) -> Call:
         """Return the request: one file as multipart/form-data, the account as HTTP Basic."""
@@ -250,11 +279,13 @@ class _Request(Generic[_Content]):
             came.add((line, tract))
             try:
                 content = service.read(member, line)
-            except DataIntegrityError:
-                self.damaged[line] += 1
-                if self.damaged[line] >= _DAMAGED_TWICE:
+            except DataIntegrityError as error:
+                if error.values.get("other_product"):
                     raise
-                again.append(line)
+                _LOG.warning("%s", error.message)
+                self.damaged[line] += 1
+                if self.damaged[line] < _CHANCES:
+                    again.append(line)
                 continue
             self.kept.setdefault(line, {})[tract] = content
         return again

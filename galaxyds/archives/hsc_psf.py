@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from galaxyds.archives.base import CutoutObject, PointSpread
 from galaxyds.archives.calls import Policy
 from galaxyds.archives.hsc_fits import read_point_spread
-from galaxyds.archives.hsc_lists import ABSENT, Line, ListService, batches, lines_of
+from galaxyds.archives.hsc_lists import Found, Line, ListService, batches, lines_of
 from galaxyds.archives.hsc_session import Connections, StreamHttp, shared_rate
 from galaxyds.archives.hsc_settings import base_url
 from galaxyds.archives.tarstream import Member
@@ -112,8 +112,7 @@ class HSCPointSpreads:
         for batch in batches(objects, bands):
             found = service.fetch(lines_of(batch, bands))
             for place, one in enumerate(batch):
-                mine = {b: found.pop(Line(place, one, b), {}) for b in bands}
-                yield _point_spread(one, mine)
+                yield _point_spread(one, {band: Line(place, one, band) for band in bands}, found)
 
     def _service(self) -> ListService[NDArray[np.float64]]:
         def read(member: Member, line: Line) -> NDArray[np.float64]:
@@ -128,12 +127,13 @@ class HSCPointSpreads:
 
 
 def _point_spread(
-    one: CutoutObject, found: Mapping[str, Mapping[int, NDArray[np.float64]]]
+    one: CutoutObject, lines: Mapping[str, Line], found: Found[NDArray[np.float64]]
 ) -> PointSpread:
     images, missing = {}, {}
-    for band, tracts in found.items():
+    for band, line in lines.items():
+        tracts = found.take(line)
         if not tracts:
-            missing[band] = ABSENT
+            missing[band] = found.reason(line)
             continue
         result = normalised(tracts[one.tile[0] if one.tile[0] in tracts else min(tracts)])
         if isinstance(result, str):

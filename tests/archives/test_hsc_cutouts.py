@@ -328,9 +328,6 @@ class TestWrongFiles:
         (wrong(fluxmag0=None), "FLUXMAG0 .* got None"),
         (wrong(crval=(30.0, 0.52)), r"expected the object in its cutout, got pixel \("),
         (wrong(pixels=np.zeros((170, 168))), "at most 165 pixels wide, got 170x168 pixels"),
-        (lambda line: b"<html>no</html>", "expected a FITS file, got an HTML or XML page"),
-        (lambda line: wrong()(line)[:9000], "the file was cut, or its header lies"),
-        (lambda line: wrong()(line) + b"x" * 2880, "expected a FITS header"),
         (lambda line: wrong()(line).replace(b"RA---TAN", b"RA---SIN"), "no RA---TAN, DEC--TAN pro"),
         (lambda line: wrong()(line).replace(b"CD1_1   = ", b"CD9_1   = "), "no number in CD1_1"),
     ])  # fmt: skip
@@ -339,7 +336,26 @@ class TestWrongFiles:
         with pytest.raises(DataIntegrityError, match=words) as caught:
             ask(cutouts, some(1), "i")
         assert caught.value.message.startswith("2-cutout-HSC-I-30-pdr2_wide.fits: expected ")
-        assert len(hsc_server.lists) == 2  # it was given a second chance
+
+    @pytest.mark.parametrize(("backend", "words"), [
+        (lambda line: b"<html>no</html>", "expected a FITS file, got an HTML or XML page"),
+        (lambda line: wrong()(line)[:9000], "the file was cut, or its header lies"),
+        (lambda line: wrong()(line) + b"x" * 2880, "expected a FITS header"),
+    ])  # fmt: skip
+    def test_a_file_that_stays_damaged_is_missing(
+        self, cutouts, hsc_server, caplog, backend, words
+    ):
+        objects = some(4)
+        bad = f"{objects[2].ra:.9f}"
+        hsc_server.backends["/das_cutout/pdr2/cgi-bin/cutout"] = lambda line: (
+            backend(line) if f"{line.ra:.9f}" == bad and line.band == "i" else SKY.cutout(line)
+        )
+        got = ask(cutouts, objects, "ig")
+        assert got[2].missing == {"i": "damaged in the archive"}
+        for place, (cutout, one) in enumerate(zip(got, objects, strict=True)):
+            check(cutout, one, "g" if place == 2 else "ig")
+        assert [len(lines) for lines in hsc_server.lists] == [8, 1]  # a second chance
+        assert words in caplog.text
 
     @pytest.mark.parametrize("name", ["i2", "HSC-I", "I"])
     def test_other_names_of_a_filter(self, cutouts, hsc_server, name):

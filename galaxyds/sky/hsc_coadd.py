@@ -13,7 +13,7 @@ from galaxyds.errors import UsageError
 from galaxyds.sky.hashing import keyed, label_word
 from galaxyds.sky.hsc_conditions import band_at, is_missing, kernel, noise_at
 from galaxyds.sky.hsc_footprint import INNER, HSCFootprint, Tract, sky_box
-from galaxyds.sky.hsc_fourier import Placed, draw, groups, reach
+from galaxyds.sky.hsc_fourier import Placed, draw, groups, held, reach
 from galaxyds.sky.render import Image, galsim
 from galaxyds.sky.surveys import HSC, SurveyBand
 from galaxyds.sky.universe import Universe
@@ -198,8 +198,9 @@ class Coadd:
         placed = self._of_patch(tract, patch)
         x, y = placed.x - box.x, placed.y - box.y
         half_width, half_height = box.width / 2, box.height / 2
-        near = np.abs(x - half_width) < half_width + placed.reach
-        seen = np.flatnonzero(near & (np.abs(y - half_height) < half_height + placed.reach))
+        far = placed.reach + 2.0  # a square reaches a pixel or two beyond what it must hold
+        near = np.abs(x - half_width) < half_width + far
+        seen = np.flatnonzero(near & (np.abs(y - half_height) < half_height + far))
         return Placed(
             sources=placed.sources.take(seen),
             x=x[seen],
@@ -256,7 +257,7 @@ def place(universe: Universe, tract: Tract, patch: tuple[int, int]) -> Placed:
     flux = HSC.flux(sources.magnitude)
     far = reach(sources, flux.max(axis=1), scale=HSC.pixel_scale, faintest=_FAINTEST)
     for size, rows in groups(far):
-        far[rows] = size / 2
+        far[rows] = held(size)
     return Placed(sources=sources, x=x[chosen], y=y[chosen], flux=flux, reach=far)
 
 

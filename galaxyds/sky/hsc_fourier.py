@@ -24,7 +24,7 @@ from galaxyds.sky.universe import Sources
 Spectrum = NDArray[np.complex64]
 Alias = tuple[int, int]
 
-SIZES = (32, 48, 64, 96, 128, 192, 256, 640)
+SIZES = (32, 48, 64, 96, 128, 192, 256, 384, 640)
 """Rows and columns of the squares; a source goes on the smallest that holds its light."""
 CORE = 9.0
 """Least radius in pixels to which the light of a source is drawn."""
@@ -238,10 +238,14 @@ def draw(
     return np.maximum(image, 0.0)
 
 
+def held(size: int) -> float:
+    """Radius of light that a square holds around its source, in pixels."""
+    return size / 2 - 1
+
+
 def groups(reach: Floats) -> list[tuple[int, NDArray[np.intp]]]:
     """Sizes of squares, and the sources that go on each."""
-    held = np.array(SIZES) / 2 - 1
-    number = np.minimum(np.searchsorted(held, reach), len(SIZES) - 1)
+    number = np.minimum(np.searchsorted([held(size) for size in SIZES], reach), len(SIZES) - 1)
     found = [(size, np.flatnonzero(number == k)) for k, size in enumerate(SIZES)]
     return [(size, chosen) for size, chosen in found if chosen.size]
 

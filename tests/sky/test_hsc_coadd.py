@@ -51,7 +51,7 @@ def isolated(rows):
         x, y = (v[()] for v in WEST.to_pixel(np.asarray(row["ra"]), np.asarray(row["dec"])))
         distance = np.hypot(placed.x - x, placed.y - y)
         own = placed.flux[np.argmin(distance), 2]
-        near = distance < np.where(placed.reach > 48, placed.reach + 30, 34)
+        near = distance < 30 + np.where(placed.reach > 24, placed.reach, 6)
         inside = 100 < x < 3900 and 20100 < y < 23900
         small = placed.sources.disk_radius[np.argmin(distance)] < 0.4
         if inside and small and placed.flux[near, 2].sum() - own < 0.008 * own:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -50,7 +50,7 @@ RADIUS_MIN = 0.1
 """Smallest circularised half-light radius in pixels: a fortieth of the seeing, a point."""
 
 
-def fit_batch(pixels: Pixels, *, gain: float | None, device: str) -> SersicFit:
+def fit_batch(pixels: Pixels, *, gain: float | None, softening: float, device: str) -> SersicFit:
     """Fit galaxies whose pixels are in memory.
 
     Parameters
@@ -59,6 +59,8 @@ def fit_batch(pixels: Pixels, *, gain: float | None, device: str) -> SersicFit:
         n galaxies that can be fitted.
     gain : float, optional
         Electrons per count, for Poisson weights.
+    softening : float
+        Error of the model as a fraction of its light.
     device : str
         A torch device.
 
@@ -70,10 +72,11 @@ def fit_batch(pixels: Pixels, *, gain: float | None, device: str) -> SersicFit:
     frame = _frame(pixels, torch.device(device))
     start = _start(pixels).to(frame.data.device)
     limits = _limits(start, frame)
-    near = _minimise(start, frame, limits, binning=2)
-    if gain is not None:
-        frame = _with_poisson(frame, near.params, gain)
-    found = _minimise(near.params, frame, limits, binning=1)
+    coarse = frame.scene(2)
+    near = _minimise(start, coarse, limits)
+    if gain is not None or softening > 0:
+        frame = _with_light(frame, _draw(near.params, coarse), gain, softening)
+    found = _minimise(near.params, frame.scene(1), limits)
     found.iterations += near.iterations
     return _result(found, frame, limits)
 
@@ -173,10 +176,9 @@ def _limits(start: Tensor, frame: _Frame) -> Limits:
     return Limits(low, high)
 
 
-def _minimise(start: Tensor, frame: _Frame, limits: Limits, binning: int) -> State:
+def _minimise(start: Tensor, scene: Scene, limits: Limits) -> State:
     # On a processor a few images at a time stay in its cache; a card wants them all.
-    chunk = 8 if frame.data.device.type == "cpu" else len(start)
-    scene = frame.scene(binning)
+    chunk = 8 if scene.data.device.type == "cpu" else len(start)
     return minimise(start, scene, limits, rounds=ROUNDS, enough=ENOUGH, chunk=chunk)
 
 
@@ -185,11 +187,14 @@ def _draw(params: Tensor, scene: Scene) -> Tensor:
     return render(shapes, scene.grid, scene.table) * shapes.params[:, FLUX, None, None]
 
 
-def _with_poisson(frame: _Frame, params: Tensor, gain: float) -> _Frame:
-    """Lower the weights by the noise of a fitted galaxy's own light."""
-    light = _draw(params, frame.scene(1)).clamp_min(0)
-    weight = frame.weight / (1 + light / (gain * frame.sigma[:, None, None].float()))
-    return _Frame(frame.data, weight, frame.psf, frame.level, frame.sigma, frame.table)
+def _with_light(frame: _Frame, binned: Tensor, gain: float | None, softening: float) -> _Frame:
+    """Lower the weights where the light of a fitted galaxy, drawn in binned pixels, adds noise."""
+    light = binned.clamp_min(0)
+    variance = 1 + (softening * light) ** 2
+    if gain is not None:
+        variance += light / (gain * frame.sigma[:, None, None].to(light.dtype))
+    factor = torch.reciprocal(variance).repeat_interleave(2, 1).repeat_interleave(2, 2)
+    return replace(frame, weight=frame.weight * factor)
 
 
 def _result(state: State, frame: _Frame, limits: Limits) -> SersicFit:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
 from galaxyds.morphology import flags
 from galaxyds.morphology.detect import MERGED, TRUNCATED, Isophotes, detect
-from galaxyds.morphology.photometry import photometry
+from galaxyds.morphology.photometry import Photometry, photometry
 from galaxyds.morphology.settings import DetectionSettings
 from galaxyds.morphology.sources import (
     DEFAULT,
@@ -48,6 +50,28 @@ COUNTS = ("isophotal_area", *KEYS[-5:])
 Description = dict[str, float | int]
 
 
+@dataclass(frozen=True, slots=True)
+class Central:
+    """The source nearest to the centre of an image, described and ready to be fitted.
+
+    Attributes
+    ----------
+    values : dict of str to float or int
+        As :func:`describe` returns them.
+    isophotes : Isophotes or None
+        The detection; None if there is no source.
+    index : int
+        The source's row there.
+    flux : float
+        Its ``FLUX_AUTO``, in units of the image.
+    """
+
+    values: Description
+    isophotes: Isophotes | None = None
+    index: int = 0
+    flux: float = 0.0
+
+
 def describe(image: npt.ArrayLike, settings: DetectionSettings = DEFAULT) -> Description:
     """Measure the source nearest to the centre of an image.
 
@@ -70,19 +94,35 @@ def describe(image: npt.ArrayLike, settings: DetectionSettings = DEFAULT) -> Des
     UsageError
         If the image has not two dimensions.
     """
+    return examine(image, settings).values
+
+
+def examine(image: npt.ArrayLike, settings: DetectionSettings = DEFAULT) -> Central:
+    """As :func:`describe`, with what a fit of the source begins from.
+
+    Raises
+    ------
+    UsageError
+        If the image has not two dimensions.
+    """
     pixels, bad = checked(image)
     if is_corrupt(pixels, bad):
-        return _empty(flags.CORRUPT, flags.NOT_DETECTED)
+        return Central(_empty(flags.CORRUPT, flags.NOT_DETECTED))
     found = detect(pixels, bad, settings=settings)
     marks = [] if bad is None else [flags.NAN_PIXELS]
     if not len(found.table):
-        return _empty(flags.NOT_DETECTED, *marks)
+        return Central(_empty(flags.NOT_DETECTED, *marks))
     x, y = image_center(pixels.shape)
     distances = np.hypot(found.table["x"] - x, found.table["y"] - y)
     index = int(np.argmin(distances))
     if distances[index] > FAR:
         marks.append(flags.OFF_CENTER)
-    return _described(found, index, around=counts(distances), marks=marks, settings=settings)
+    light = photometry(found, index, settings=settings)
+    if not light.petro_reached:
+        marks.append(flags.PETROSIAN_LIMIT)
+    values = _described(found, index, around=counts(distances), light=light, settings=settings)
+    values["morphology_flags"] = int(values["morphology_flags"]) | flags.mask(*marks)
+    return Central(values, found, index, light.auto_flux)
 
 
 def _empty(*marks: Flag) -> Description:
@@ -95,17 +135,14 @@ def _described(
     index: int,
     *,
     around: Neighbourhood,
-    marks: list[Flag],
+    light: Photometry,
     settings: DetectionSettings,
 ) -> Description:
     row = found.table[index]
-    light = photometry(found, index, settings=settings)
     detected = int(found.flags(settings)[index])
     marks = [
-        *marks,
         *([flags.BLENDED] if detected & MERGED else []),
         *([flags.TRUNCATED] if detected & TRUNCATED else []),
-        *([] if light.petro_reached else [flags.PETROSIAN_LIMIT]),
     ]
     a, b = float(row["a"]), float(row["b"])
     return {

@@ -10,6 +10,7 @@ from functools import cache
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import max_pool2d
 
 from galaxyds.morphology.flags import FIT_AT_BOUND, FIT_FAILED
 from galaxyds.morphology.flags import mask as bits
@@ -39,6 +40,10 @@ MISSED = 1.2
 
 ENOUGH = 1.0
 """A fit is done when chi^2 can fall by no more than this; the step that remains is still taken."""
+
+STRANGE, STRUCTURE = 4.0, 0.4
+"""A binned pixel is a neighbour's when it exceeds a first model by so many times its noise, where
+the galaxy's own structure counts as noise of two fifths of its light."""
 
 ROUNDS = 30
 """Most evaluations per resolution."""
@@ -74,8 +79,12 @@ def fit_batch(pixels: Pixels, *, gain: float | None, softening: float, device: s
     limits = _limits(start, frame)
     coarse = frame.scene(2)
     near = _minimise(start, coarse, limits)
-    if gain is not None or softening > 0:
-        frame = _with_light(frame, _draw(near.params, coarse), gain, softening)
+    light = _draw(near.params, coarse).clamp_min(0)
+    excess = coarse.data - near.params[:, SKY, None, None].to(light.dtype) - light
+    factor = _kept(excess, light) / _variance(frame, light, gain, softening)
+    # Of squares of two by two, back to their pixels.
+    factor = factor.repeat_interleave(2, 1).repeat_interleave(2, 2)
+    frame = replace(frame, weight=frame.weight * factor)
     found = _minimise(near.params, frame.scene(1), limits)
     found.iterations += near.iterations
     return _result(found, frame, limits)
@@ -187,14 +196,22 @@ def _draw(params: Tensor, scene: Scene) -> Tensor:
     return render(shapes, scene.grid, scene.table) * shapes.params[:, FLUX, None, None]
 
 
-def _with_light(frame: _Frame, binned: Tensor, gain: float | None, softening: float) -> _Frame:
-    """Lower the weights where the light of a fitted galaxy, drawn in binned pixels, adds noise."""
-    light = binned.clamp_min(0)
+def _variance(frame: _Frame, light: Tensor, gain: float | None, softening: float) -> Tensor:
+    """Variance of a pixel in units of the sky's, with what the galaxy's own light adds."""
     variance = 1 + (softening * light) ** 2
     if gain is not None:
         variance += light / (gain * frame.sigma[:, None, None].to(light.dtype))
-    factor = torch.reciprocal(variance).repeat_interleave(2, 1).repeat_interleave(2, 2)
-    return replace(frame, weight=frame.weight * factor)
+    return variance
+
+
+def _kept(excess: Tensor, light: Tensor) -> Tensor:
+    """Give 0 to binned pixels, and those beside them, that are much brighter than the model.
+
+    They belong to neighbours that the detection missed or did not part from the galaxy.
+    """
+    noise = torch.sqrt(0.25 + (STRUCTURE * light) ** 2)
+    stranger = (excess > STRANGE * noise).to(light.dtype)
+    return 1 - max_pool2d(stranger[:, None], 3, stride=1, padding=1)[:, 0]
 
 
 def _result(state: State, frame: _Frame, limits: Limits) -> SersicFit:

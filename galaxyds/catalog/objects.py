@@ -49,14 +49,17 @@ def parse_ids(values: Iterable[str], source: str) -> NDArray[np.int64]:
 def _spoiled(ids: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Ids that seem to have been decimal-rounded, or to have passed through a 64-bit float.
 
-    One id in a thousand ends in 000, and one in 128 is such that a float holds it exactly: a single
-    one proves nothing, a tenth of a list does.
+    One id in a thousand ends in 000, and one in 128 of SDSS, one in 8 of HSC, is such that a float
+    holds it exactly.  A single one proves nothing; a tenth of a list beyond twice what chance gives
+    does.
     """
     large = np.abs(ids) > _EXACT
     decimal = large & (ids % 1000 == 0)
     binary = large & (ids.astype(np.float64).astype(np.int64) == ids)
     suspect = np.asarray(decimal | binary, dtype=np.bool_)
-    few = suspect.sum() < max(2, 0.1 * large.sum()) and not (large.sum() == 1 and decimal.any())
+    chance = (1 / np.spacing(np.abs(ids[large]).astype(np.float64))).sum()
+    alone = large.sum() == 1 and decimal.any()
+    few = suspect.sum() < max(2, 0.1 * large.sum() + 2 * chance) and not alone
     return np.zeros_like(suspect) if few else suspect
 
 

@@ -96,3 +96,13 @@ def test_boxes_cover_their_circles_also_at_zero_and_the_poles():
         )
         sql = f"SELECT count(*) FROM (VALUES {values}) t(ra, dec) WHERE {predicate}"
         assert duckdb.execute(sql).fetchone() == (60,)
+
+
+def test_ids_of_hsc_are_not_taken_for_rounded_ones():
+    """A float holds one in eight of them exactly: tract << 42 | patch << 32 | number."""
+    ids = (8476 << 42) + (405 << 32) + np.random.default_rng(3).integers(1, 2**17, 400)
+    assert (ids.astype(np.float64).astype(np.int64) == ids).mean() > 0.1
+    assert np.array_equal(parse_ids(ids.astype(str), "list"), ids)
+    rounded = ids.astype(np.float64).astype(np.int64)
+    with pytest.raises(UsageError, match="rounded"):
+        parse_ids(rounded.astype(str), "list")

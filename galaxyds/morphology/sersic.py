@@ -172,15 +172,14 @@ def fit_sersic(
     backend = _backend()
     result = SersicFit.empty(len(images))
     for first in range(0, len(images), batch_size):
-        rows = np.arange(first, min(first + batch_size, len(images)))
-        part = everything.take(rows)
-        usable, result.flags[rows] = _usable(part)
+        part = everything.take(slice(first, first + batch_size))
+        usable, flags = _usable(part)
+        result.flags[first : first + batch_size] = flags
         if usable.any():
-            found = backend.fit_batch(
-                part.only(usable), gain=gain, softening=SOFTENING, device=device
-            )
+            good, rows = part.only(usable), first + np.flatnonzero(usable)
+            found = backend.fit_batch(good, gain=gain, softening=SOFTENING, device=device)
             for field in fields(SersicFit):
-                getattr(result, field.name)[rows[usable]] = getattr(found, field.name)
+                getattr(result, field.name)[rows] = getattr(found, field.name)
     return result
 
 
@@ -299,7 +298,7 @@ class Pixels:
     guess: np.ndarray
     sigma: np.ndarray
 
-    def take(self, rows: np.ndarray) -> Pixels:
+    def take(self, rows: np.ndarray | slice) -> Pixels:
         """Cut out some galaxies; NaN pixels become ignored zeros."""
         images = np.asarray(self.images[rows], np.float32)
         ignored = self.ignored[rows] | ~np.isfinite(images)

@@ -10,7 +10,6 @@ from functools import cache
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import max_pool2d
 
 from galaxyds.morphology.flags import FIT_AT_BOUND, FIT_FAILED
 from galaxyds.morphology.flags import mask as bits
@@ -210,8 +209,12 @@ def _kept(excess: Tensor, light: Tensor) -> Tensor:
     They belong to neighbours that the detection missed or did not part from the galaxy.
     """
     noise = torch.sqrt(0.25 + (STRUCTURE * light) ** 2)
-    stranger = (excess > STRANGE * noise).to(light.dtype)
-    return 1 - max_pool2d(stranger[:, None], 3, stride=1, padding=1)[:, 0]
+    stranger = excess > STRANGE * noise
+    for dim in (1, 2):
+        last, before = stranger.shape[dim] - 1, stranger.clone()
+        stranger.narrow(dim, 1, last).logical_or_(before.narrow(dim, 0, last))
+        stranger.narrow(dim, 0, last).logical_or_(before.narrow(dim, 1, last))
+    return (~stranger).to(light.dtype)
 
 
 def _result(state: State, frame: _Frame, limits: Limits) -> SersicFit:

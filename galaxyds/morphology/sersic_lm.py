@@ -34,7 +34,7 @@ class Scene:
     data, weight : Tensor
         ``(n, side, side)``; weight is the inverse variance, 0 where a pixel is ignored.
     optics : Tensor
-        Complex ``(n or 1, size, size // 2 + 1)``: transformed point-spread functions.
+        Complex ``(n or 1, size // 2 + 1, size)``: transformed point-spread functions.
     grid : Waves
         Wave numbers.
     table : ProfileTable

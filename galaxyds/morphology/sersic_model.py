@@ -30,9 +30,9 @@ class Waves:
     size : int
         Side of the transform.
     x, y : Tensor
-        float32 ``(1, size // 2 + 1)`` and ``(size, 1)``.
+        float32 ``(size // 2 + 1, 1)`` and ``(1, size)``: columns lie in memory side by side.
     xx, xy, yy : Tensor
-        kx^2, 2 kx ky and ky^2, float32 ``(size, size // 2 + 1)``.
+        kx^2, 2 kx ky and ky^2, float32 ``(size // 2 + 1, size)``.
     by_x, by_y : Tensor
         -i kx and -i ky: multiplying by them is differentiating to the position.
     """
@@ -50,8 +50,8 @@ class Waves:
 def waves(size: int, binning: int, device: torch.device, dtype: torch.dtype) -> Waves:
     """Wave numbers for a grid of ``size`` pixels, each ``binning`` native pixels wide."""
     turn = 2 * torch.pi / binning
-    x = (torch.fft.rfftfreq(size, dtype=dtype, device=device) * turn)[None, :]
-    y = (torch.fft.fftfreq(size, dtype=dtype, device=device) * turn)[:, None]
+    x = (torch.fft.rfftfreq(size, dtype=dtype, device=device) * turn)[:, None]
+    y = (torch.fft.fftfreq(size, dtype=dtype, device=device) * turn)[None, :]
     return Waves(size, x, y, x * x + 0 * y, 2 * x * y, y * y + 0 * x, -1j * x, -1j * y)
 
 
@@ -70,7 +70,7 @@ def transfer(psf: Tensor, grid: Waves, binning: int) -> Tensor:
     Returns
     -------
     Tensor
-        Complex ``(n, size, size // 2 + 1)``.
+        Complex ``(n, size // 2 + 1, size)``.
     """
     native, centre = grid.size * binning, psf.shape[-1] // 2
     unit = psf / psf.sum(dim=(1, 2), keepdim=True)
@@ -81,13 +81,13 @@ def transfer(psf: Tensor, grid: Waves, binning: int) -> Tensor:
     placed[:, : 2 * keep + 1, : 2 * keep + 1] = unit[:, inner, inner]
     full: Tensor = torch.fft.rfft2(torch.roll(placed, (-keep, -keep), dims=(1, 2)))
     if binning == 1:
-        return full
+        return full.mT.contiguous()
     half = grid.size // 2
-    rows = torch.cat([full[:, :half], full[:, -half:]], dim=1)[:, :, : half + 1]
+    rows = torch.cat([full[:, :half], full[:, -half:]], dim=1)[:, :, : half + 1].mT
     box = torch.cos(grid.x / 2) * torch.cos(grid.y / 2) / binning**2
     # The mean of two pixels sits half a pixel beyond the first.
     shifted: Tensor = rows * box * torch.polar(torch.ones_like(box), (grid.x + grid.y) / 2)
-    return shifted
+    return shifted.contiguous()
 
 
 def quadratic(params: Tensor) -> Tensor:
@@ -170,7 +170,7 @@ class Shapes:
     optics: Tensor
 
     def squared(self, grid: Waves) -> Tensor:
-        """Squared elliptical wave numbers, ``(n, size, size // 2 + 1)``."""
+        """Squared elliptical wave numbers, ``(n, size // 2 + 1, size)``."""
         q = self.form[:, :, None, None]
         return q[:, 0] * grid.xx + q[:, 1] * grid.xy + (q[:, 2] * grid.yy + _FLOOR_SQUARED)
 
@@ -182,12 +182,18 @@ class Shapes:
         return self.optics * (shift_x * shift_y)
 
 
+def _images(spectra: Tensor, size: int) -> Tensor:
+    """Transform back.  In two steps, the first in place, a third faster than ``irfft2``."""
+    torch.fft.ifft(spectra, dim=-1, out=spectra)
+    images: Tensor = torch.fft.irfft(spectra, n=size, dim=-2)
+    return images.mT
+
+
 def render(shapes: Shapes, grid: Waves, table: ProfileTable) -> Tensor:
     """Images of unit flux, ``(n, size, size)``."""
     squared = shapes.squared(grid)
     t = _read(shapes.rows[:, :1].contiguous(), squared.flatten(1), table).view(squared.shape)
-    images: Tensor = torch.fft.irfft2(shapes.seen(grid) * t, s=(grid.size, grid.size))
-    return images
+    return _images(shapes.seen(grid) * t, grid.size)
 
 
 def basis(shapes: Shapes, grid: Waves, table: ProfileTable) -> Tensor:
@@ -223,8 +229,7 @@ def basis(shapes: Shapes, grid: Waves, table: ProfileTable) -> Tensor:
         torch.mul(factor, derivative, out=spectra[:, place])
     torch.mul(galaxy, grid.by_x, out=spectra[:, 5])
     torch.mul(galaxy, grid.by_y, out=spectra[:, 6])
-    images: Tensor = torch.fft.irfft2(spectra, s=(grid.size, grid.size))
-    return images
+    return _images(spectra, grid.size)
 
 
 def combination(params: Tensor, forms: Tensor) -> Tensor:

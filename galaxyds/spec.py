@@ -81,7 +81,7 @@ class Column:
     aliases : tuple of str
         Further names of the same values: links in HDF5, accepted wherever a column is asked for.
     valid : tuple of float or None
-        Lowest and highest value that can occur; a build or release with others fails its
+        Lowest and highest value that can occur after the cuts; a build with others fails its
         verification.
     """
 

@@ -10,12 +10,21 @@ from galaxyds.build import Request, Summary, build
 from galaxyds.testing import DatasetContract
 
 
-@pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Summary:
+def small_build(factory: pytest.TempPathFactory, name: str, limit: int) -> Summary:
     """One small simulated build for all tests that only read it."""
     pytest.importorskip("galsim")
-    root = tmp_path_factory.mktemp("simulated")
-    return build(Request(address="sdss-qso", archive="simulated", limit=60, root=root, jobs=1))
+    root = factory.mktemp("simulated")
+    return build(Request(address=name, archive="simulated", limit=limit, root=root, jobs=1))
+
+
+@pytest.fixture(scope="module")
+def quasars(tmp_path_factory: pytest.TempPathFactory) -> Summary:
+    return small_build(tmp_path_factory, "sdss-qso", 60)
+
+
+@pytest.fixture(scope="module")
+def galaxies(tmp_path_factory: pytest.TempPathFactory) -> Summary:
+    return small_build(tmp_path_factory, "hsc-galaxiesml", 1)
 
 
 class TestQuasars(DatasetContract):
@@ -28,3 +37,48 @@ class TestQuasars(DatasetContract):
         "i": (0.0122705, 0.40759),
         "z": (0.017782, 0.62895),
     }
+
+    @pytest.fixture
+    def built(self, quasars: Summary) -> Summary:
+        return quasars
+
+
+class TestGalaxies(DatasetContract):
+    name = "hsc-galaxiesml"
+    golden_integers = "06517cdf426dc9605d638fca018d625798d6a75de6600970bd50c731b7ec8713"
+    golden_pixels: ClassVar = {
+        "g": (0.10337, 7.3026),
+        "r": (0.19568, 12.611),
+        "i": (0.30393, 29.627),
+        "z": (0.37602, 30.541),
+        "y": (0.43313, 33.801),
+    }
+
+    @pytest.fixture
+    def built(self, galaxies: Summary) -> Summary:
+        return galaxies
+
+
+class TestSmallerGalaxies(DatasetContract):
+    name = "hsc-galaxiesml"
+    config = "64"
+    golden_integers = "06517cdf426dc9605d638fca018d625798d6a75de6600970bd50c731b7ec8713"
+    golden_pixels: ClassVar = {
+        "g": (0.10713, 4.5686),
+        "r": (0.28725, 13.948),
+        "i": (0.56404, 43.851),
+        "z": (0.7608, 49.634),
+        "y": (0.91986, 57.937),
+    }
+
+    @pytest.fixture
+    def built(self, galaxies: Summary) -> Summary:
+        return Summary(
+            path=galaxies.built[1].path,
+            manifest=galaxies.built[1].manifest,
+            built=galaxies.built[1:],
+            stages=galaxies.stages,
+            skipped=(),
+            seconds=0,
+            log=galaxies.log,
+        )

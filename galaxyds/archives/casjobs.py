@@ -206,7 +206,8 @@ class CasJobs:
             if status == _FINISHED:
                 return
             if status in (_FAILED, _CANCELED):
-                words = one_line(str(found.get("Message") or found.get("Error") or "no reason"))
+                told = str(found.get("Message") or found.get("Error") or "no reason")
+                words = one_line(REDACTION.clean(told))
                 what = "failed" if status == _FAILED else "was canceled"
                 raise self._error(f"job {job} {what}: {words}", answer)
             self.http.clock.sleep(max(self.poll, POLL_SECONDS))

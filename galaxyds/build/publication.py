@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,7 +36,7 @@ from galaxyds.store import (
     require_space,
     verify,
 )
-from galaxyds.store.galaxiesml import open_published
+from galaxyds.store.galaxiesml import Difference, open_published
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -74,11 +74,6 @@ def write_files(context: Context, folder: Path) -> str:
     for product in context.products:
         contents = _contents(context, product)
         spec, rows = context.spec.of(product.name), contents.table.num_rows
-        if not rows:
-            raise DataIntegrityError(
-                f"no object of {spec.name} has a cutout: see "
-                f"{context.workspace.directory / 'build.log'}"
-            )
         size = int(np.prod(spec.image_shape())) * 4 * rows
         require_space(folder, 2 * size, what=f"writing {spec.name}/{product.name}")
         write_product(
@@ -98,6 +93,11 @@ def _contents(context: Context, product: Config) -> _Contents:
     if isinstance(context.archive, PublishedRelease):
         return _released(context, product)
     shards = Shards(context.workspace.path("cutouts") / SHARDS)
+    if not len(shards.object_id):
+        raise DataIntegrityError(
+            f"no object of {context.spec.name} has a cutout: see "
+            f"{context.workspace.directory / 'build.log'}"
+        )
     size = context.spec.of(product.name).pixels.size
 
     def blocks() -> Iterator[NDArray[np.float32]]:
@@ -135,11 +135,18 @@ def _released(context: Context, product: Config) -> _Contents:
     return _Contents(
         table=table,
         blocks=published.blocks,
-        warnings=tuple(
-            f"{d.what}: expected {d.expected}, the published files have {d.got}"
-            for d in published.differences
-        ),
+        warnings=tuple(_told(published.differences)),
     )
+
+
+def _told(differences: Sequence[Difference]) -> Iterator[str]:
+    """Say how published files differ from the declaration, equal differences in one line."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for one in differences:
+        groups.setdefault((str(one.expected), str(one.got)), []).append(one.what)
+    for (expected, got), what in groups.items():
+        shown = ", ".join(what[:6]) + (f" and {len(what) - 6} more" if len(what) > 6 else "")
+        yield f"{shown}: expected {expected}, the published files have {got}"
 
 
 def _with_progress(

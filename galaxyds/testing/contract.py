@@ -137,6 +137,8 @@ class DatasetContract:
 def fingerprint(path: Path, spec: DatasetSpec) -> str:
     """Sha256 over the whole-number columns of a build: ids, tiles, flags, splits.
 
+    What is counted in pixels is left out: a threshold may fall on another side elsewhere.
+
     Parameters
     ----------
     path : pathlib.Path
@@ -151,8 +153,9 @@ def fingerprint(path: Path, spec: DatasetSpec) -> str:
     """
     digest = hashlib.sha256()
     columns = read_columns(path / "images.hdf5")
+    measured = {column.name for column in spec.measured}
     for column in spec.stored_columns():
-        if column.dtype.startswith(("int", "uint")):
+        if column.dtype.startswith(("int", "uint")) and column.name not in measured:
             values = columns[column.name]
             digest.update(f"{column.name} {values.dtype.name} {len(values)}".encode())
             digest.update(np.ascontiguousarray(values).tobytes())

@@ -35,9 +35,7 @@ class HSCGalaxiesML(GalaxyDataset):
     name: ClassVar[str] = "hsc-galaxiesml"
 
 
-DATASETS: dict[str, type[GalaxyDataset]] = {
-    kind.name: kind for kind in (SDSSQuasar, HSCGalaxiesML)
-}
+DATASETS: dict[str, type[GalaxyDataset]] = {kind.name: kind for kind in (SDSSQuasar, HSCGalaxiesML)}
 """Dataset classes by kebab-case name."""
 
 

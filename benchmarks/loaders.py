@@ -71,7 +71,7 @@ def make_case(root: Path, rows: int, size: int) -> Case:
     spec = replace(
         base,
         pixels=replace(base.pixels, size=size),
-        split=Split(fractions=(1.0, 0.0, 0.0), divisions=1, source="benchmark"),
+        split=Split(fractions=((1.0, 0.0, 0.0),), source="benchmark"),
     )
     selection = Selection(kind="limit", limit=rows)
     version = local_version(spec.version, simulated=True, selection=selection)

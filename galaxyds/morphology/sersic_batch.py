@@ -79,7 +79,7 @@ def fit_batch(pixels: Pixels, *, gain: float | None, softening: float, device: s
     coarse = frame.scene(2)
     near = _minimise(start, coarse, limits)
     light = _draw(near.params, coarse).clamp_min(0)
-    excess = coarse.data - near.params[:, SKY, None, None].to(light.dtype) - light
+    excess = frame.binned() - near.params[:, SKY, None, None].to(light.dtype) - light
     factor = _kept(excess, light) / _variance(frame, light, gain, softening)
     # Of squares of two by two, back to their pixels.
     factor = factor.repeat_interleave(2, 1).repeat_interleave(2, 2)
@@ -106,11 +106,14 @@ class _Frame:
     def scene(self, binning: int) -> Scene:
         data, weight, size = self.data, self.weight, self.data.shape[-1] // binning
         if binning == 2:
-            data = _halved(data, torch.add) / 4
+            data = self.binned()
             # A square with an ignored pixel is ignored.
             weight = _halved(weight, torch.minimum) * 4
-        grid = waves(size, binning, data.device, data.dtype)
-        return Scene(data, weight, transfer(self.psf, grid, binning), grid, self.table)
+        root, grid = torch.sqrt(weight), waves(size, binning, data.device, data.dtype)
+        return Scene(root, data * root, transfer(self.psf, grid, binning), grid, self.table)
+
+    def binned(self) -> Tensor:
+        return _halved(self.data, torch.add) / 4
 
 
 def _halved(images: Tensor, join: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
@@ -186,7 +189,7 @@ def _limits(start: Tensor, frame: _Frame) -> Limits:
 
 def _minimise(start: Tensor, scene: Scene, limits: Limits) -> State:
     # On a processor a few images at a time stay in its cache; a card wants them all.
-    chunk = 8 if scene.data.device.type == "cpu" else len(start)
+    chunk = 8 if scene.root.device.type == "cpu" else len(start)
     return minimise(start, scene, limits, rounds=ROUNDS, enough=ENOUGH, chunk=chunk)
 
 

@@ -31,8 +31,8 @@ class Scene:
 
     Parameters
     ----------
-    data, weight : Tensor
-        ``(n, side, side)``; weight is the inverse variance, 0 where a pixel is ignored.
+    root, scaled : Tensor
+        ``(n, side, side)``: one over the noise, 0 where a pixel is ignored; and the data times it.
     optics : Tensor
         Complex ``(n or 1, size // 2 + 1, size)``: transformed point-spread functions.
     grid : Waves
@@ -41,8 +41,8 @@ class Scene:
         The profile's transform, on the same device.
     """
 
-    data: Tensor
-    weight: Tensor
+    root: Tensor
+    scaled: Tensor
     optics: Tensor
     grid: Waves
     table: ProfileTable
@@ -50,13 +50,13 @@ class Scene:
     def take(self, rows: Tensor) -> Scene:
         """The scene of some of the galaxies."""
         optics = self.optics if len(self.optics) == 1 else self.optics[rows]
-        return Scene(self.data[rows], self.weight[rows], optics, self.grid, self.table)
+        return Scene(self.root[rows], self.scaled[rows], optics, self.grid, self.table)
 
     def shapes(self, params: Tensor, forms: Tensor) -> Shapes:
         """What the galaxies' images are drawn from, in the scene's precision."""
-        single = params.to(self.data.dtype)
+        single = params.to(self.root.dtype)
         rows = rows_of_table(single[:, LOG_INDEX], self.table)
-        return Shapes(single, forms[:, 0].to(self.data.dtype), rows, self.optics)
+        return Shapes(single, forms[:, 0].to(self.root.dtype), rows, self.optics)
 
 
 @dataclass(frozen=True)
@@ -100,24 +100,16 @@ def _reduce(shapes: Shapes, scene: Scene) -> Tensor:
     Returns
     -------
     Tensor
-        ``(n, 9, 9)``: the basis, a constant and the residual with each other.  The last two
-        columns are filled from the diagonal down only.
+        ``(n, 9, 9)``: the basis, a constant and the residual with each other.
     """
-    params = shapes.params
+    params, root = shapes.params, scene.root.flatten(1)
     images = basis(shapes, scene.grid, scene.table).flatten(2)
-    weight = scene.weight.flatten(1)
-    residual = scene.data.flatten(1) - params[:, SKY, None]
-    residual = torch.addcmul(residual, images[:, 0], params[:, FLUX, None], value=-1)
-    pull = weight * residual
-    weighed = images * weight[:, None]
-    sums = images.new_zeros(len(params), 9, 9)
-    sums[:, :7, :7] = weighed @ images.mT
-    sums[:, 7, :7] = weighed.sum(2)
-    # A product and a sum: many times faster than a product of a matrix and a vector.
-    sums[:, 8, :7] = (images * pull[:, None]).sum(2)
-    sums[:, 7, 7], sums[:, 8, 7] = weight.sum(1), pull.sum(1)
-    sums[:, 8, 8] = (pull * residual).sum(1)
-    return sums
+    scaled = images.new_empty(len(params), 9, images.shape[2])
+    torch.mul(images, root[:, None], out=scaled[:, :7])
+    scaled[:, 7] = root
+    residual = torch.addcmul(scene.scaled.flatten(1), root, params[:, SKY, None], value=-1)
+    torch.addcmul(residual, scaled[:, 0], params[:, FLUX, None], value=-1, out=scaled[:, 8])
+    return scaled @ scaled.mT
 
 
 def normal_equations(params: Tensor, scene: Scene, rows: Tensor, chunk: int) -> Normal:
@@ -147,7 +139,6 @@ def normal_equations(params: Tensor, scene: Scene, rows: Tensor, chunk: int) -> 
         parts.append(_reduce(some.shapes(params[part], forms[part]), some))
     sums = torch.cat(parts).double()
     inner = sums[:, :8, :8]
-    inner[:, :7, 7] = inner[:, 7, :7]
     matrix = combination(params, forms)
     gradient = (matrix * sums[:, 8, None, :8]).sum(2)
     return Normal(sums[:, 8, 8], matrix @ inner @ matrix.mT, gradient)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import ClassVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,6 +18,7 @@ from galaxyds.archives.base import (
     Need,
     PointSpread,
 )
+from galaxyds.archives.catalog import SQLCatalog
 from galaxyds.archives.hsc_cutouts import HSCCutouts
 from galaxyds.archives.hsc_jobs import HSCJobs
 from galaxyds.archives.hsc_lists import list_objects
@@ -25,19 +27,18 @@ from galaxyds.archives.hsc_settings import ADVICE
 from galaxyds.archives.predicates import Dialect
 from galaxyds.archives.redact import shown_url
 from galaxyds.archives.tabular import conform, schema
-from galaxyds.errors import ArchiveError, UsageError
+from galaxyds.errors import UsageError
 from galaxyds.spec import Column
 
 LONGEST_STATEMENT = 100_000
 """Most characters of a statement; the service states no limit, so this one is not verified."""
 
-_DIALECT: Dialect = "postgres"
 _TIE = "specz_name"  # what tells the rows of one object apart
 _NULLS = ("null", "NULL", "\\N")
 _TRUTH = {"t": "true", "f": "false"}  # PostgreSQL's own spelling of a boolean
 
 
-class HSCCatalog:
+class HSCCatalog(SQLCatalog):
     """Rows from anything that executes PostgreSQL: catalogue jobs, the simulated sky.
 
     The whole answer comes from one SELECT, and the number of its rows is compared with a COUNT of
@@ -55,6 +56,7 @@ class HSCCatalog:
     """
 
     name = "hsc"
+    dialect: ClassVar[Dialect] = "postgres"
 
     def __init__(
         self,
@@ -63,41 +65,7 @@ class HSCCatalog:
         service: str = "HSC",
         longest: int = LONGEST_STATEMENT,
     ) -> None:
-        self.execute = execute
-        self.service = service
-        self.longest = longest
-
-    def sql(self, query: CatalogQuery) -> str:
-        """Return the text sent for a query, a list of ids shown by its length.
-
-        Raises
-        ------
-        UsageError
-            If the query cannot be put into PostgreSQL's dialect.
-        """
-        return sql.shown(query, dialect=_DIALECT)
-
-    def count(self, query: CatalogQuery) -> tuple[int, ...]:
-        """Count rows under none, the first, the first two, ... of the predicates, in one scan.
-
-        Returns
-        -------
-        tuple of int
-            ``len(query.predicates) + 1`` numbers.
-
-        Raises
-        ------
-        ArchiveError
-            If the archive refuses, fails or answers nonsense.
-        CredentialsError
-            If it does not accept the account.
-        """
-        totals = [0] * (len(query.predicates) + 1)
-        for ids in self._parts(query, sql.count_steps):
-            statement = sql.count_steps(query, dialect=_DIALECT, ids=ids)
-            found = self._numbers(statement, len(totals))
-            totals = [a + b for a, b in zip(totals, found, strict=True)]
-        return tuple(totals)
+        super().__init__(execute, service=service, longest=longest)
 
     def rows(self, query: CatalogQuery) -> pa.Table:
         """Return all rows of a query, by its key; rows of one key by every other column.
@@ -118,47 +86,9 @@ class HSCCatalog:
         order = sorted(table.column_names, key=lambda name: (name != query.key, name != _TIE))
         return table.sort_by([(name, "ascending") for name in order]).combine_chunks()
 
-    def extent(self, query: CatalogQuery, tile: Sequence[str]) -> tuple[int, int]:
-        """Count the rows of a query without a list of ids, and its tiles.
-
-        Raises
-        ------
-        ArchiveError
-            If the archive refuses, fails or answers nonsense.
-        CredentialsError
-            If it does not accept the account.
-        """
-        tiles, rows = self._numbers(sql.extent(query, tile, dialect=_DIALECT), 2)
-        return rows, tiles
-
-    def endpoints(self) -> dict[str, str]:
-        """No base URL is known here: whoever executes knows it."""
-        return {}
-
-    def needs(self) -> tuple[Need, ...]:
-        """Nothing is needed."""
-        return ()
-
-    def departures(self) -> tuple[str, ...]:
-        """No departures: this is the sky."""
-        return ()
-
-    def _parts(
-        self, query: CatalogQuery, render: Callable[..., str]
-    ) -> Iterator[tuple[int, ...] | None]:
-        """Split a list of ids so that each statement keeps to the longest length."""
-        if query.only is None:
-            yield None
-            return
-        ids = sorted(set(query.only[1]))
-        room = self.longest - len(render(query, dialect=_DIALECT, ids=(0,)))
-        size = max(1, room // (len(str(ids[-1])) + 1)) if ids else 1
-        for start in range(0, len(ids), size):
-            yield tuple(ids[start : start + size])
-
     def _part(self, query: CatalogQuery, ids: tuple[int, ...] | None) -> pa.Table:
-        (expected,) = self._numbers(sql.count(query, dialect=_DIALECT, ids=ids), 1)
-        raw = self.execute(sql.select(query, dialect=_DIALECT, ids=ids))
+        (expected,) = self._numbers(sql.count(query, dialect=self.dialect, ids=ids), 1)
+        raw = self.execute(sql.select(query, dialect=self.dialect, ids=ids))
         if raw.num_rows != expected:
             raise self._error(
                 f"counts {expected} rows and delivers {raw.num_rows}: the answer was cut, or the "
@@ -176,24 +106,6 @@ class HSCCatalog:
             for n, c in enumerate(columns)
         ]
         return pa.Table.from_arrays(typed, schema=schema(columns))
-
-    def _numbers(self, statement: str, wanted: int) -> tuple[int, ...]:
-        table = self.execute(statement)
-        if table.num_rows != 1 or table.num_columns != wanted:
-            raise self._error(
-                f"answers a COUNT with {table.num_rows} rows of {table.num_columns} columns"
-            )
-        try:
-            # SUM over no rows is NULL, and NULL is an empty cell in CSV.
-            return tuple(int(str(column[0].as_py() or 0)) for column in table.columns)
-        except ValueError:
-            raise self._error(f"answers a COUNT with '{table.column(0)[0]}'") from None
-
-    def _error(self, what: str) -> ArchiveError:
-        return ArchiveError(
-            f"{self.service} {what}; run the same command again",
-            service=self.service, url="", status=None, answer=what,
-        )  # fmt: skip
 
 
 def _plain(table: pa.Table, column: Column) -> pa.Table:

@@ -10,10 +10,10 @@ holds that the rows are the same where astroquery is right.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,13 +21,15 @@ import pyarrow.compute as pc
 from galaxyds import settings
 from galaxyds.archives import sql
 from galaxyds.archives.base import FRAMES_ENDPOINT, CatalogQuery, Need, Tile
+from galaxyds.archives.catalog import SQLCatalog
 from galaxyds.archives.http import Http, rate_directory
+from galaxyds.archives.predicates import Dialect
 from galaxyds.archives.rate import RateLimit
 from galaxyds.archives.redact import shown_url
 from galaxyds.archives.sdss_settings import REGISTER, base_url, chosen_catalog
 from galaxyds.archives.skyserver import LONGEST_STATEMENT, ROW_LIMIT, SkyServer, encoded
 from galaxyds.archives.tabular import conform, schema
-from galaxyds.errors import ArchiveError, DataIntegrityError, UsageError
+from galaxyds.errors import DataIntegrityError, UsageError
 
 if TYPE_CHECKING:
     from galaxyds.pixels.frame import Frame
@@ -41,7 +43,7 @@ FRAME_BYTES = 3_500_000  # mean of the five frames of run 94, camcol 1, field 12
 _BZIP2_START = (b"1AY&SY", b"\x17rE8P\x90")  # a block, or the end of an empty stream
 
 
-class SDSSCatalog:
+class SDSSCatalog(SQLCatalog):
     """Rows from anything that executes T-SQL: SkyServer, CasJobs, the simulated sky.
 
     Pages are cut along the query's unique key: ``SELECT TOP n ... WHERE key > last ORDER BY key``.
@@ -68,6 +70,11 @@ class SDSSCatalog:
     """
 
     name = "sdss"
+    dialect: ClassVar[Dialect] = "tsql"
+    advice: ClassVar[str] = (
+        "run the same command again, and if it stays, ask in batch with "
+        "GALAXYDS_SDSS_CATALOG=casjobs"
+    )
 
     def __init__(
         self,
@@ -82,40 +89,9 @@ class SDSSCatalog:
             raise UsageError(
                 f"page_rows must be below the service's limit of {row_limit} rows, got {page_rows}"
             )
-        self.execute = execute
+        super().__init__(execute, service=service, longest=longest)
         self.page_rows = page_rows
         self.row_limit = row_limit
-        self.longest = longest
-        self.service = service
-
-    def sql(self, query: CatalogQuery) -> str:
-        """Return the text sent for a query; pages add ``TOP`` and the last key.
-
-        Raises
-        ------
-        UsageError
-            If the query cannot be put into T-SQL.
-        """
-        return sql.shown(query)
-
-    def count(self, query: CatalogQuery) -> tuple[int, ...]:
-        """Count rows under none, the first, the first two, ... of the predicates, in one scan.
-
-        Returns
-        -------
-        tuple of int
-            ``len(query.predicates) + 1`` numbers.
-
-        Raises
-        ------
-        ArchiveError
-            If the archive refuses, fails or answers nonsense.
-        """
-        totals = [0] * (len(query.predicates) + 1)
-        for ids in self._parts(query, sql.count_steps):
-            found = self._numbers(sql.count_steps(query, ids=ids), len(totals))
-            totals = [a + b for a, b in zip(totals, found, strict=True)]
-        return tuple(totals)
 
     def rows(self, query: CatalogQuery) -> pa.Table:
         """Return all rows of a query, in the order of its key.
@@ -136,53 +112,9 @@ class SDSSCatalog:
         self._check_order(table, query.key, None)
         return table.combine_chunks()
 
-    def extent(self, query: CatalogQuery, tile: Sequence[str]) -> tuple[int, int]:
-        """Count the rows of a query, and its tiles.
-
-        Parameters
-        ----------
-        query : CatalogQuery
-            Without a list of ids.
-        tile : sequence of str
-            Columns that together name a tile.
-
-        Returns
-        -------
-        tuple of int
-            Rows, tiles.
-
-        Raises
-        ------
-        ArchiveError
-            If the archive refuses, fails or answers nonsense.
-        """
-        tiles, rows = self._numbers(sql.extent(query, tile), 2)
-        return rows, tiles
-
-    def endpoints(self) -> dict[str, str]:
-        """No base URL is known here: whoever executes knows it."""
-        return {}
-
-    def needs(self) -> tuple[Need, ...]:
-        """Nothing is needed."""
-        return ()
-
-    def departures(self) -> tuple[str, ...]:
-        """No departures: this is the sky."""
-        return ()
-
-    def _parts(
-        self, query: CatalogQuery, render: Callable[..., str]
-    ) -> Iterator[tuple[int, ...] | None]:
-        """Split a list of ids so that each statement keeps to the longest length."""
-        if query.only is None:
-            yield None
-            return
-        ids = sorted(set(query.only[1]))
-        room = self.longest - len(encoded(render(query, ids=(0,)))) - 80
-        size = max(1, room // (len(str(ids[-1])) + 1)) if ids else 1
-        for start in range(0, len(ids), size):
-            yield tuple(ids[start : start + size])
+    def _length(self, statement: str) -> int:
+        # Room for TOP, the last key and the second bracket of a page.
+        return len(encoded(statement)) + 80
 
     def _part(self, query: CatalogQuery, ids: tuple[int, ...] | None) -> pa.Table:
         (expected,) = self._numbers(sql.count(query, ids=ids), 1)
@@ -219,23 +151,6 @@ class SDSSCatalog:
         rising = pc.all(pc.less(keys[:-1], keys[1:])).as_py() if len(keys) > 1 else True
         if not rising or (after is not None and keys[0].as_py() <= after):
             raise self._error(f"delivers rows whose {key} is not unique and rising")
-
-    def _numbers(self, statement: str, wanted: int) -> tuple[int, ...]:
-        table = self.execute(statement)
-        if table.num_rows != 1 or table.num_columns != wanted:
-            raise self._error(f"answers a COUNT with {table.num_rows} rows")
-        try:
-            # SUM over no rows is NULL, and NULL is an empty cell in CSV.
-            return tuple(int(str(column[0].as_py() or 0)) for column in table.columns)
-        except ValueError:
-            raise self._error(f"answers a COUNT with '{table.column(0)[0]}'") from None
-
-    def _error(self, what: str) -> ArchiveError:
-        return ArchiveError(
-            f"{self.service} {what}; run the same command again, and if it stays, ask in batch "
-            "with GALAXYDS_SDSS_CATALOG=casjobs",
-            service=self.service, url="", status=None, answer=what,
-        )  # fmt: skip
 
 
 class SDSSArchive:

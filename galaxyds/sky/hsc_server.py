@@ -6,86 +6,38 @@ as the service refuses a statement that it cannot parse: with status 406 and a t
 
 from __future__ import annotations
 
-import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, ClassVar
 
-from galaxyds.catalog.engine import connect
-from galaxyds.errors import ArchiveError, one_line
+from galaxyds.errors import ArchiveError
+from galaxyds.sky import sqlserver
 from galaxyds.sky.hsc_catalogue import SCHEMA, tables
-from galaxyds.sky.hsc_footprint import HSCFootprint
-from galaxyds.sky.server import plain
-from galaxyds.sky.universe import Universe
+from galaxyds.sky.sqlserver import SQLServer
 
 if TYPE_CHECKING:
-    import duckdb
     import pyarrow as pa
 
 TABLES = ("forced", "forced2", "specz")
 SERVICE = "the simulated HSC catalogue service"
 
 
-class HSCServer:
-    """Answers PostgreSQL on a simulated catalogue, which it makes at the first question.
+class HSCServer(SQLServer):
+    """Answers PostgreSQL over the tables of the schema ``pdr2_wide``."""
 
-    Parameters
-    ----------
-    universe : Universe
-    footprint : HSCFootprint
-    """
+    service: ClassVar[str] = SERVICE
+    status: ClassVar[int] = 406
 
-    def __init__(self, universe: Universe, footprint: HSCFootprint) -> None:
-        self.universe = universe
-        self.footprint = footprint
-        self._lock = threading.Lock()
-        self._connection: duckdb.DuckDBPyConnection | None = None
+    def tables(self) -> dict[str, pa.Table]:
+        """Make ``forced``, ``forced2`` and ``specz``."""
+        return tables(self.universe, self.footprint)
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        # A worker process makes its own catalogue if it ever asks for one.
-        return HSCServer, (self.universe, self.footprint)
-
-    def execute(self, sql: str) -> pa.Table:
-        """Run one SELECT.
-
-        Parameters
-        ----------
-        sql : str
-            PostgreSQL over the tables of the schema ``pdr2_wide``.
-
-        Returns
-        -------
-        pyarrow.Table
-
-        Raises
-        ------
-        ArchiveError
-            For a refused statement, or with DuckDB's words for a wrong one.
-        """
-        import duckdb
-
-        statement = translate(sql)
-        with self._lock:
-            try:
-                return plain(self._open().sql(statement).to_arrow_table())
-            except duckdb.Error as error:
-                raise refusal(sql, str(error)) from error
-
-    def _open(self) -> duckdb.DuckDBPyConnection:
-        if self._connection is None:
-            self._connection = connect()
-            for name, table in tables(self.universe, self.footprint).items():
-                self._connection.register(name, table)
-        return self._connection
+    def translate(self, sql: str) -> str:
+        """As :func:`translate`."""
+        return translate(sql)
 
 
 def refusal(sql: str, words: str) -> ArchiveError:
     """Make the error for a statement that the simulated service does not run."""
-    return ArchiveError(
-        f"{SERVICE} refused the query: {one_line(words)}",
-        service=SERVICE,
-        status=406,
-        answer=one_line(words),
-        sql=sql,
-    )
+    return sqlserver.refusal(SERVICE, HSCServer.status, sql, words)
 
 
 def translate(sql: str) -> str:

@@ -6,23 +6,22 @@ what that refuses, in its words.
 
 from __future__ import annotations
 
-import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from galaxyds.catalog.engine import connect
-from galaxyds.errors import ArchiveError, one_line
-from galaxyds.sky import photometry, spectroscopy
+from galaxyds.errors import ArchiveError
+from galaxyds.sky import photometry, spectroscopy, sqlserver
 from galaxyds.sky.detections import detect
 from galaxyds.sky.footprint import Footprint
+from galaxyds.sky.sqlserver import SQLServer
 from galaxyds.sky.universe import Universe
 
 if TYPE_CHECKING:
-    import duckdb
     import pyarrow as pa
 
 ROW_LIMIT = 500_000
 """Rows after which SkyServer cuts an answer off without a word."""
 TABLES = ("PhotoObjAll", "SpecObjAll")
+SERVICE = "the simulated SkyServer"
 
 
 def tables(universe: Universe, footprint: Footprint) -> dict[str, pa.Table]:
@@ -44,90 +43,24 @@ def tables(universe: Universe, footprint: Footprint) -> dict[str, pa.Table]:
     return {"PhotoObjAll": photo, "SpecObjAll": photometry.to_arrow(spec)}
 
 
-class SkyServer:
-    """Answers T-SQL on a simulated catalogue, which it makes at the first question.
+class SkyServer(SQLServer):
+    """Answers T-SQL on a simulated catalogue; at most :data:`ROW_LIMIT` rows, silently."""
 
-    Parameters
-    ----------
-    universe : Universe
-    footprint : Footprint
-    """
+    service: ClassVar[str] = SERVICE
+    status: ClassVar[int] = 200
 
-    def __init__(self, universe: Universe, footprint: Footprint) -> None:
-        self.universe = universe
-        self.footprint = footprint
-        self._lock = threading.Lock()
-        self._connection: duckdb.DuckDBPyConnection | None = None
+    def tables(self) -> dict[str, pa.Table]:
+        """Make ``PhotoObjAll`` and ``SpecObjAll``."""
+        return tables(self.universe, self.footprint)
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        # A worker process makes its own catalogue if it ever asks for one.
-        return SkyServer, (self.universe, self.footprint)
-
-    def execute(self, sql: str) -> pa.Table:
-        """Run one SELECT.
-
-        Parameters
-        ----------
-        sql : str
-            T-SQL over ``SpecObjAll`` and ``PhotoObjAll``.
-
-        Returns
-        -------
-        pyarrow.Table
-            ``specObjID`` as uint64; at most :data:`ROW_LIMIT` rows.
-
-        Raises
-        ------
-        ArchiveError
-            With SkyServer's words for a refused statement, DuckDB's for a wrong one.
-        """
-        import duckdb
-
-        statement = translate(sql)
-        with self._lock:
-            try:
-                return plain(self._open().sql(statement).to_arrow_table())
-            except duckdb.Error as error:
-                raise refusal(sql, str(error)) from error
-
-    def _open(self) -> duckdb.DuckDBPyConnection:
-        if self._connection is None:
-            self._connection = connect()
-            for name, table in tables(self.universe, self.footprint).items():
-                self._connection.register(name, table)
-        return self._connection
-
-
-def plain(answer: pa.Table) -> pa.Table:
-    """Make integers of DuckDB's 128-bit sums, as a server's SUM over integers returns.
-
-    Parameters
-    ----------
-    answer : pyarrow.Table
-
-    Returns
-    -------
-    pyarrow.Table
-        Decimals without digits after the point as int64.
-    """
-    import pyarrow as pa
-
-    for place, field in enumerate(answer.schema):
-        if pa.types.is_decimal(field.type) and field.type.scale == 0:
-            column = answer.column(place).cast(pa.int64())
-            answer = answer.set_column(place, field.name, column)
-    return answer
+    def translate(self, sql: str) -> str:
+        """As :func:`translate`."""
+        return translate(sql)
 
 
 def refusal(sql: str, words: str) -> ArchiveError:
     """Make the error for a statement that the simulated SkyServer does not run."""
-    return ArchiveError(
-        f"the simulated SkyServer refused the query: {one_line(words)}",
-        service="simulated SkyServer",
-        status=200,
-        answer=one_line(words),
-        sql=sql,
-    )
+    return sqlserver.refusal(SERVICE, SkyServer.status, sql, words)
 
 
 def translate(sql: str) -> str:

@@ -49,11 +49,11 @@ def plan(
 
 
 def _show(plan: Plan) -> None:
-    print(f"{plan.address} {plan.version} from {plan.archive}")
+    print(f"{' and '.join(plan.addresses)} {plan.version} from {plan.archive}")
     stages = [(s.name, s.cost, "finished" if s.done else "to do") for s in plan.stages]
     show_table(("stage", "work", "state"), stages)
     print(f"objects    about {plan.rows:,} (published: {plan.published:,})")
-    print(f"to fetch   {gigabytes(plan.fetch_bytes)} of frames in up to {plan.tiles:,} tiles")
+    print(f"to fetch   {gigabytes(plan.fetch_bytes)} of {plan.fetch}")
     print(f"disk       {gigabytes(plan.disk_bytes)} at the peak in {plan.root}, "
           f"{gigabytes(plan.free_bytes)} free"
           f"{'' if plan.free_bytes > plan.disk_bytes else '  << NOT ENOUGH'}")  # fmt: skip

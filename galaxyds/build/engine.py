@@ -200,6 +200,8 @@ def open_context(
     family = spec.family(ref.config)
     archive = open_archive(spec, request.archive)
     released = request.archive == RELEASE
+    if released and (request.limit is not None or request.objects is not None):
+        raise UsageError("published files are taken over whole: leave --limit and --objects out")
     selection, objects = _selection(request)
     options = Options(
         selection=selection,

@@ -39,15 +39,19 @@ class Plan:
 
     Attributes
     ----------
-    address, version, archive : str
-        What would be built, and from where.
+    addresses : tuple of str
+        What would be built: ``name/config``, several if one download serves several.
+    version, archive : str
+        Under which version, and from where.
     rows : int
         Rows after the cuts (for a list: wanted objects; without the archive's account: the
         published number).
     tiles : int
         Tiles to fetch; for a list, and without the archive's account, at most one per object.
+    fetch : str
+        What is transferred for the pixels, in words.
     fetch_bytes : int
-        Bytes to transfer for the pixels, estimated.
+        Bytes of it, estimated.
     disk_bytes, free_bytes : int
         Bytes needed at the peak, and free, in ``root``.
     needs : tuple of Need
@@ -58,12 +62,13 @@ class Plan:
         The paper's number of objects.
     """
 
-    address: str
+    addresses: tuple[str, ...]
     version: str
     archive: str
     root: Path
     rows: int
     tiles: int
+    fetch: str
     fetch_bytes: int
     disk_bytes: int
     free_bytes: int
@@ -97,12 +102,13 @@ def make_plan(request: Request) -> Plan:
     pixels = sum(int(np.prod(one.image_shape())) for one in every) * 4 * rows
     existing = next(p for p in (context.home, *context.home.parents) if p.exists())
     return Plan(
-        address=f"{spec.name}/{context.config.name}",
+        addresses=tuple(f"{spec.name}/{product.name}" for product in context.products),
         version=context.version,
         archive=context.archive.name,
         root=context.home,
         rows=rows,
         tiles=tiles,
+        fetch=_fetch_words(context, rows, tiles),
         fetch_bytes=_fetch_bytes(context, rows, tiles),
         disk_bytes=int(pixels * (SHARD_OVERHEAD + 1 + HUB_SHARE)),
         free_bytes=shutil.disk_usage(existing).free,
@@ -125,14 +131,29 @@ def _fetch_bytes(context: Context, rows: int, tiles: int) -> int:
     )
 
 
+def _fetch_words(context: Context, rows: int, tiles: int) -> str:
+    if isinstance(context.archive, FrameArchive):
+        return f"frames in up to {tiles:,} tiles"
+    if isinstance(context.archive, CutoutArchive):
+        return f"cutouts in at least {_requests(context, context.archive, rows):,} requests"
+    return "published files"
+
+
+def _requests(context: Context, archive: CutoutArchive, rows: int) -> int:
+    """Requests for cutouts if every list is full."""
+    return -(-rows // archive.list_objects(context.spec.band_names()))
+
+
 def _extent(context: Context) -> tuple[int, int]:
     """Rows and tiles of the build."""
+    limit = context.options.selection.limit
     if context.objects is not None:
         return len(context.objects), len(context.objects)  # at most
     if not isinstance(context.archive, CatalogArchive) or any(
         not need.present for need in context.archive.needs()
     ):
-        return context.config.published_total, context.config.published_total  # at most
+        rows = min(context.config.published_total, limit or context.config.published_total)
+        return rows, rows  # at most
     columns = context.table_columns()
     request = CatalogQuery(
         columns=columns,
@@ -143,7 +164,6 @@ def _extent(context: Context) -> tuple[int, int]:
         base=context.spec.base,
     )
     rows, tiles = context.catalog.extent(request, context.spec.pixels.tile)
-    limit = context.options.selection.limit
     if limit is None or rows <= limit:
         return rows, tiles
     return limit, max(1, round(tiles * limit / rows))
@@ -172,6 +192,6 @@ def _stage_plans(context: Context, rows: int, tiles: int) -> list[StagePlan]:
 def _cutout_cost(context: Context, rows: int, tiles: int) -> str:
     bands = context.spec.band_names()
     if isinstance(context.archive, CutoutArchive):
-        requests = max(tiles, -(-rows // context.archive.list_objects(bands)))
-        return f"{rows:,} objects in {len(bands)} bands, about {requests:,} requests"
+        requests = _requests(context, context.archive, rows)
+        return f"{rows:,} objects in {len(bands)} bands, at least {requests:,} requests"
     return f"{tiles:,} tiles, {tiles * len(bands):,} frames"

@@ -82,7 +82,7 @@ def fit_batch(pixels: Pixels, *, gain: float | None, softening: float, device: s
     excess = frame.binned() - near.params[:, SKY, None, None].to(light.dtype) - light
     factor = _kept(excess, light) / _variance(frame, light, gain, softening)
     # Of squares of two by two, back to their pixels.
-    factor = factor.repeat_interleave(2, 1).repeat_interleave(2, 2)
+    factor = factor.repeat_interleave(2, 2).repeat_interleave(2, 1)
     frame = replace(frame, weight=frame.weight * factor)
     found = _minimise(near.params, frame.scene(1), limits)
     found.iterations += near.iterations

@@ -27,6 +27,7 @@ AXIS_RATIO_MIN = 0.05
 SOFTENING = 0.02
 """Error of the model in a pixel, as a fraction of its light there."""
 
+_CPU_BATCH, _CARD_BATCH = 64, 4096
 MIN_PIXELS = 64
 """A fit of eight parameters is not tried on fewer pixels."""
 
@@ -127,7 +128,7 @@ def fit_sersic(
     mask: np.ndarray | None = None,
     gain: float | None = None,
     device: str = "cpu",
-    batch_size: int = 256,
+    batch_size: int | None = None,
 ) -> SersicFit:
     """Fit one Sersic profile to each image.
 
@@ -152,9 +153,9 @@ def fit_sersic(
         Electrons per count.
     device : str
         A torch device: ``cpu``, ``cuda``.
-    batch_size : int
-        Galaxies in memory at once: a fit takes about 0.4 MB on the CPU.  The results do not
-        depend on it.
+    batch_size : int, optional
+        Galaxies in memory at once, 0.4 MB each; the results do not depend on it.  By default as
+        many as suit a processor's caches, and more on a card.
 
     Returns
     -------
@@ -171,10 +172,11 @@ def fit_sersic(
     everything = _checked(guess, images=images, psf=psf, sigma=sigma, mask=mask)
     backend = _backend()
     result = SersicFit.empty(len(images))
-    for first in range(0, len(images), batch_size):
-        part = everything.take(slice(first, first + batch_size))
+    size = batch_size or (_CPU_BATCH if device == "cpu" else _CARD_BATCH)
+    for first in range(0, len(images), size):
+        part = everything.take(slice(first, first + size))
         usable, flags = _usable(part)
-        result.flags[first : first + batch_size] = flags
+        result.flags[first : first + size] = flags
         if usable.any():
             good, rows = part.only(usable), first + np.flatnonzero(usable)
             found = backend.fit_batch(good, gain=gain, softening=SOFTENING, device=device)

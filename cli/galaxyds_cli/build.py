@@ -85,7 +85,7 @@ def _show(summary: Summary) -> None:
         print(f"limit        {manifest.rows + len(manifest.dropped):,} of {objects:,} objects, in "
               f"whole tiles (--limit {manifest.selection.limit})")  # fmt: skip
     for reason, count in manifest.dropped_by_reason().items():
-        print(f"dropped      {count:,} objects: {reason}")
+        print(f"dropped      {count:,} object{'' if count == 1 else 's'}: {reason}")
     _show_counts(manifest)
     for warning in manifest.warnings:
         print(f"note         {warning}")

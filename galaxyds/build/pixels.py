@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 SHARDS = "shards"
 FRAMES = "frames"
-_MISSING_SHARE = 0.01  # objects without pixels beyond which an archive is taken for broken
+_MISSING_SHARE = 0.01  # objects without pixels beyond which an archive is taken for broken,
+_MISSING_FEW = 10  # if they are more than so many, or half of a small build
 _ABSENT = (FRAME_MISSING, NO_DATA)
 _ROOM = 2.9  # disk at the peak over the size of the pixels: shards, HDF5 and hub
 
@@ -121,7 +122,8 @@ def _settle_missing(context: Context, shards: Shards, total: int) -> None:
     """Take an archive that lacks more than a few objects for broken, not for incomplete."""
     reasons = [reason for _, reason in shards.dropped if reason.startswith(_ABSENT)]
     missing = len(reasons)
-    if missing <= _MISSING_SHARE * total or context.options.drop_failed:
+    few = max(_MISSING_SHARE * total, min(_MISSING_FEW, total / 2))
+    if missing <= few or context.options.drop_failed:
         return
     for reason in set(reasons):
         shards.forget(reason)

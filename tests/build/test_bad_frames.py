@@ -59,7 +59,7 @@ def as_bz2(hdus: list[fits.hdu.base.ExtensionHDU]) -> bytes:
 def test_frames_that_are_all_404_stop_the_build_and_are_asked_again(servers, request_):
     sas, replaced = servers
     replaced[frame_name("i")] = None
-    with pytest.raises(NotInArchiveError, match="does not hold the frames of 10 of 10") as caught:
+    with pytest.raises(NotInArchiveError, match="does not hold the pixels of 10 of 10") as caught:
         build(request_)
     assert sas.url in str(caught.value)
     replaced.clear()

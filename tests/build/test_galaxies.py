@@ -43,8 +43,7 @@ def listed(tmp_path_factory):
 def built(listed, tmp_path_factory):
     root = tmp_path_factory.mktemp("galaxies")
     request = Request(
-        address="hsc-galaxiesml", archive="simulated", objects=listed, root=root, jobs=1,
-        drop_failed=True,
+        address="hsc-galaxiesml", archive="simulated", objects=listed, root=root, jobs=1
     )  # fmt: skip
     return build(request)
 
@@ -135,8 +134,7 @@ def test_fits_are_sane_for_bright_galaxies(built):
 
 def test_bytes_do_not_depend_on_workers_nor_on_which_config_was_named(built, listed, tmp_path):
     request = Request(
-        address="hsc-galaxiesml/64", archive="simulated", objects=listed, root=tmp_path, jobs=2,
-        drop_failed=True,
+        address="hsc-galaxiesml/64", archive="simulated", objects=listed, root=tmp_path, jobs=2
     )  # fmt: skip
     again = build(request)
     assert [b.manifest.config for b in again.built] == ["64"]

@@ -60,6 +60,10 @@ FRAMES_ENDPOINT = "frames"
 """Name of the service that delivers frames."""
 CUTOUTS_ENDPOINT = "cutouts"
 """Name of the service that delivers cutouts."""
+NO_DATA = "no data in the archive"
+"""Why a band has no pixels: the archive has none."""
+DAMAGED = "damaged in the archive"
+"""Why a band has no pixels: the archive's own file is broken, however often it is asked for."""
 
 
 class Need(NamedTuple):
@@ -183,7 +187,7 @@ class Cutout:
     position : dict of str to (float, float)
         Per band the object's 0-based (x, y) in ``pixels``, from the cutout's own WCS.
     missing : dict of str to str
-        Bands without pixels, and why (``no data in the archive``).
+        Bands without pixels, and why: :data:`NO_DATA`, :data:`DAMAGED`.
     """
 
     object_id: int
@@ -204,7 +208,7 @@ class PointSpread:
         Per band float32 (rows, columns), odd sizes, centred on the middle pixel, the pixel's own
         response included, sum 1.
     missing : dict of str to str
-        Bands without one, and why.
+        Bands without one, and why: :data:`NO_DATA`, :data:`DAMAGED`, or what is wrong with it.
     """
 
     object_id: int

@@ -12,10 +12,9 @@ from galaxyds.archives.calls import Policy
 from galaxyds.archives.hsc_fits import PIXEL_SCALE, Placed, read_cutout
 from galaxyds.archives.hsc_lists import Found, Line, ListService, batches, lines_of
 from galaxyds.archives.hsc_session import Connections, StreamHttp, shared_rate
-from galaxyds.archives.hsc_settings import base_url
+from galaxyds.archives.hsc_settings import RERUN, base_url
 from galaxyds.archives.tarstream import BLOCK, Member
 
-RERUN = "pdr2_wide"
 _COLUMNS = "#? rerun type filter tract ra dec sw sh image mask variance"
 _NAMES = re.compile(
     r"arch-[0-9]{1,12}-[0-9]{1,12}/"

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Generic, NamedTuple, TypeVar
 
-from galaxyds.archives.base import CutoutObject
+from galaxyds.archives.base import DAMAGED, NO_DATA, CutoutObject
 from galaxyds.archives.calls import Call, Setback
 from galaxyds.archives.hsc_session import Body, Connections, StreamHttp
 from galaxyds.archives.hsc_settings import account, refused
@@ -33,8 +33,6 @@ from galaxyds.errors import (
 LIST_LINES = 990
 """Lines of a request: the service takes 1000, its own client sends this many."""
 FILTERS = {"g": "HSC-G", "r": "HSC-R", "i": "HSC-I", "z": "HSC-Z", "y": "HSC-Y"}
-ABSENT = "no data in the archive"
-DAMAGED = "damaged in the archive"
 
 _BOUNDARY = "galaxyds-list-2f6b1c"
 _FIRST = 2  # number of the first line behind the header
@@ -129,7 +127,7 @@ class Found(Generic[_Content]):
 
     def reason(self, line: Line) -> str:
         """Return why a line has no content."""
-        return DAMAGED if line in self.damaged else ABSENT
+        return DAMAGED if line in self.damaged else NO_DATA
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,10 +13,9 @@ from galaxyds.archives.calls import Policy
 from galaxyds.archives.hsc_fits import read_point_spread
 from galaxyds.archives.hsc_lists import Found, Line, ListService, batches, lines_of
 from galaxyds.archives.hsc_session import Connections, StreamHttp, shared_rate
-from galaxyds.archives.hsc_settings import base_url
+from galaxyds.archives.hsc_settings import RERUN, base_url
 from galaxyds.archives.tarstream import Member
 
-RERUN = "pdr2_wide"
 _COLUMNS = "#? rerun ra dec filter type centered"
 # Whether the files lie in a folder is not verified: with one and without are taken.
 _NAMES = re.compile(

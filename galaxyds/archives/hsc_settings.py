@@ -7,6 +7,8 @@ from galaxyds.archives.redact import REDACTION
 from galaxyds.archives.sdss_settings import Setting
 from galaxyds.errors import CredentialsError
 
+RERUN = "pdr2_wide"
+"""Rerun of the coadds: part of every list, and of the names of the files that come back."""
 REGISTER = "https://hsc-release.mtk.nao.ac.jp/datasearch/new_user/new"
 """Where an account is obtained; the page's address is not verified."""
 

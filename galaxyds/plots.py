@@ -42,7 +42,10 @@ def asinh_stretch(
 
 
 def limits(image: NDArray[np.float32]) -> tuple[float, float]:
-    """Fluxes to show as black and white: a little below the sky, and the brightest pixels.
+    """Fluxes to show as black and white: a little below the sky, and the brightest pixels amid.
+
+    Only the middle of the image counts for white, so that a bright neighbour leaves the object
+    visible.
 
     Parameters
     ----------
@@ -59,7 +62,17 @@ def limits(image: NDArray[np.float32]) -> tuple[float, float]:
         return 0.0, 1.0
     sky = float(np.median(values))
     scatter = 1.4826 * float(np.median(np.abs(values - sky))) or 1e-6
-    return sky - 2 * scatter, max(float(np.quantile(values, 0.999)), sky + 5 * scatter)
+    return sky - 2 * scatter, max(_bright(image), sky + 10 * scatter)
+
+
+def _bright(image: NDArray[Any]) -> float:
+    """Flux of the brightest pixels in the middle third of the rows and columns."""
+    rows, columns = image.shape
+    middle = image[rows // 3 : rows - rows // 3, columns // 3 : columns - columns // 3]
+    seen = middle[np.isfinite(middle)]
+    if not seen.size:
+        seen = image[np.isfinite(image)]
+    return float(np.quantile(seen, 0.99))
 
 
 def color_composite(
@@ -70,6 +83,9 @@ def color_composite(
     softening: float = 0.1,
 ) -> NDArray[np.float64]:
     """Colour picture that keeps hue where it is bright (Lupton et al. 2004, PASP 116, 133).
+
+    White is what is bright in the middle of the cutout; where there is little but noise, the
+    picture is grey.
 
     Parameters
     ----------
@@ -92,10 +108,13 @@ def color_composite(
     intensity = stack.mean(axis=-1)
     noise = 1.4826 * float(np.median(np.abs(intensity[~missing]))) or 1e-6
     # The noise stays dark: white is at least forty times as bright.
-    white = max(float(np.quantile(intensity[~missing], 0.998)), 40 * noise)
-    shown = np.clip(intensity - 2 * noise, 1e-12, None)
+    white = max(_bright(np.where(missing, np.nan, intensity)), 40 * noise)
+    shown = np.clip(intensity - noise, 1e-12, None)
     curve = np.arcsinh(shown / (softening * white)) / np.arcsinh(1 / softening)
-    colors = np.clip(stack * (curve / np.maximum(intensity, noise))[..., None], 0, None)
+    # One band's noise is no colour: hue comes in where all together are well above theirs.
+    trust = (shown**2 / (shown**2 + (4 * noise) ** 2))[..., None]
+    hue = trust * stack / np.maximum(intensity, noise)[..., None] + (1 - trust)
+    colors = np.clip(hue * curve[..., None], 0, None)
     colors /= np.maximum(colors.max(axis=-1, keepdims=True), 1)
     colors[missing] = 0.5
     return np.asarray(colors, dtype=np.float64)
@@ -110,9 +129,11 @@ class Ellipses:
     x, y : ndarray of float64, shape (n, bands)
         0-based position in pixels.
     a, b : ndarray of float64, shape (n, bands)
-        Semi-axes in pixels; nothing is drawn where ``a`` is 0 or NaN.
+        Semi-axes in pixels; nothing is drawn where ``a`` is 0, or something NaN.
     theta : ndarray of float64, shape (n, bands)
         Degrees from the x axis towards the y axis.
+    dashed : ndarray of bool, shape (n, bands), optional
+        Outlines to be dashed, such as those of what is likely another object; none by default.
     """
 
     x: NDArray[np.float64]
@@ -120,6 +141,7 @@ class Ellipses:
     a: NDArray[np.float64]
     b: NDArray[np.float64]
     theta: NDArray[np.float64]
+    dashed: NDArray[np.bool_] | None = None
 
 
 def contact_sheet(
@@ -260,8 +282,10 @@ def _draw_band(cell: Any, plane: NDArray[np.float32]) -> None:
 def _draw_ellipse(cell: Any, ellipses: Ellipses, place: tuple[int, int]) -> None:
     from matplotlib.patches import Ellipse
 
-    if not ellipses.a[place] > 0:
+    shape = [v[place] for v in (ellipses.x, ellipses.y, ellipses.a, ellipses.b, ellipses.theta)]
+    if not (np.isfinite(shape).all() and ellipses.a[place] > 0):
         return
+    dashed = ellipses.dashed is not None and bool(ellipses.dashed[place])
     cell.add_patch(
         Ellipse(
             (ellipses.x[place], ellipses.y[place]),
@@ -271,6 +295,7 @@ def _draw_ellipse(cell: Any, ellipses: Ellipses, place: tuple[int, int]) -> None
             fill=False,
             edgecolor="#e8a33d",
             linewidth=0.8,
+            linestyle=(0, (3, 2)) if dashed else "solid",
         )
     )
 

@@ -28,8 +28,8 @@ Objects = Annotated[
     typer.Option(
         "--objects",
         metavar="FILE",
-        help="Build exactly these objects (CSV, Parquet or FITS with objID, or ra and dec), "
-        "past the cuts.",
+        help="Build exactly these objects (CSV, Parquet or FITS with objID or object_id, or with "
+        "ra and dec), past the cuts.",
     ),
 ]
 Align = Annotated[

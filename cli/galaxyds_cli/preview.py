@@ -29,7 +29,11 @@ def preview(
     ] = None,
     count: Annotated[int, typer.Option("--count", "-n", min=1, max=40, help="Objects.")] = 12,
     ellipses: Annotated[
-        bool, typer.Option("--ellipses/--no-ellipses", help="Draw the measured shapes.")
+        bool,
+        typer.Option(
+            "--ellipses/--no-ellipses",
+            help="Draw the measured shapes; dashed where they are likely another object's.",
+        ),
     ] = True,
 ) -> None:
     """Draw objects of a build, ordered by redshift: a colour composite and every band.
@@ -71,6 +75,7 @@ def _shapes(pixels: Path, spec: DatasetSpec, chosen: NDArray[np.int64]) -> Ellip
     """Measured shapes in pixels of the images; None for a dataset without them."""
     import numpy as np
 
+    from galaxyds.morphology.flags import OFF_CENTER, mask
     from galaxyds.plots import Ellipses
     from galaxyds.store import read_columns
 
@@ -84,6 +89,7 @@ def _shapes(pixels: Path, spec: DatasetSpec, chosen: NDArray[np.int64]) -> Ellip
         columns = read_columns(pixels, names)
         return np.stack([columns[name][chosen] for name in names], axis=1).astype(np.float64)
 
+    flags = per_band("morphology_flags").astype(np.int64)
     pads = read_columns(pixels, ("pad_columns", "pad_rows"))
     crop = (spec.config().size - spec.pixels.size) // 2
     # 1-based in the delivered cutout, 0-based in the image.
@@ -94,4 +100,6 @@ def _shapes(pixels: Path, spec: DatasetSpec, chosen: NDArray[np.int64]) -> Ellip
         a=ISOPHOTE * per_band("major_axis"),
         b=ISOPHOTE * per_band("minor_axis"),
         theta=per_band("pos_angle"),
+        # A missing flag is negative.
+        dashed=(flags > 0) & (flags & mask(OFF_CENTER) != 0),
     )

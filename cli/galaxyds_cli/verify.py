@@ -55,12 +55,30 @@ def _show(build: BuildDirectory, results: list[Result], *, show_all: bool) -> No
     shown = [result for result in results if show_all or not result.ok or result.is_note]
     if shown:
         show_table(
-            ("check", "result", "expected", "got", "file", "next"),
-            [(r.check, _word(r), r.expected, r.got, r.file, r.advice) for r in shown],
+            ("check", "result", "expected", "got", "file"),
+            [
+                (_checks(same), _word(same[0]), same[0].expected, same[0].got, same[0].file)
+                for same in _together(shown)
+            ],
         )
     passed = sum(result.ok for result in results)
     print(f"{build.path}: {passed} of {len(results)} checks passed "
           f"({build.manifest.rows:,} objects, {build.manifest.nature()})")  # fmt: skip
+    for advice in dict.fromkeys(result.advice for result in shown if result.advice):
+        print(f"Next: {advice}")
+
+
+def _together(results: list[Result]) -> list[list[Result]]:
+    """Put failures in one list that say the same of the same file: one cause, several checks."""
+    groups: dict[tuple[object, ...], list[Result]] = {}
+    for number, result in enumerate(results):
+        said = (result.expected, result.got, result.file, result.is_note)
+        groups.setdefault((number,) if result.ok else said, []).append(result)
+    return list(groups.values())
+
+
+def _checks(same: list[Result]) -> str:
+    return ", ".join(dict.fromkeys(result.check for result in same))
 
 
 def _word(result: Result) -> str:

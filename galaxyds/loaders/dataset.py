@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import os
 from collections.abc import Callable, Iterator, Sequence
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, ClassVar, SupportsIndex
 
 import numpy as np
@@ -420,7 +421,13 @@ def _check_columns(spec: DatasetSpec, columns: Sequence[str] | None) -> tuple[st
     if isinstance(columns, str):
         raise UsageError(f"columns must be a list of names, not the text '{columns}'")
     if strangers := [name for name in columns if name not in known]:
-        raise UsageError(f"{spec.name} stores no column {', '.join(strangers)}", columns=strangers)
+        near = get_close_matches(strangers[0], known, 1)
+        hint = f"did you mean {near[0]}? All of them: " if near else "see: "
+        raise UsageError(
+            f"{spec.name} stores no column {', '.join(strangers)}: {hint}"
+            f"galaxyds info {spec.name} --columns",
+            columns=strangers,
+        )
     return tuple(columns)
 
 

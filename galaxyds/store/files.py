@@ -186,7 +186,7 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def require_space(directory: Path, needed: int, *, what: str) -> None:
+def require_space(directory: Path, needed: int, *, what: str, option: str = "--root") -> None:
     """Refuse to begin what will not fit.
 
     Parameters
@@ -197,6 +197,8 @@ def require_space(directory: Path, needed: int, *, what: str) -> None:
         Bytes.
     what : str
         In the user's words, for the message.
+    option : str
+        The option that names another folder.
 
     Raises
     ------
@@ -210,7 +212,7 @@ def require_space(directory: Path, needed: int, *, what: str) -> None:
     if free < needed:
         raise StorageError(
             f"{what} needs {needed / 1e9:.2f} GB in {directory}, {free / 1e9:.2f} GB are free: "
-            "free some space or choose another --root",
+            f"free some space or choose another {option}",
             path=str(directory),
             needed=needed,
             free=free,

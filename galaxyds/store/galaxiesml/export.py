@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ import numpy as np
 from galaxyds.errors import StorageError, UsageError
 from galaxyds.spec import SPLITS
 from galaxyds.store.files import publishing, require_space
-from galaxyds.store.galaxiesml.names import ID, PUBLISHED_COLUMNS, PUBLISHED_NAMES, file_names
+from galaxyds.store.galaxiesml.names import ID, PUBLISHED_COLUMNS
 from galaxyds.store.hdf5 import IMAGE
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def write_published(
     images: NDArray[np.float32],
     columns: Mapping[str, NDArray[Any]],
     splits: NDArray[np.int8],
-    size: int,
+    file_names: Mapping[str, str],
     names: Mapping[str, str] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Path]:
@@ -39,6 +39,10 @@ def write_published(
 
     Chunks hold one cutout each, so a loader that picks rows reads what it uses; equal values give
     equal bytes.
+
+    The published files have six columns that no build has: ``x_coord``, ``y_coord``,
+    ``x_coord_x``, ``x_coord_y``, ``y_coord_x`` and ``y_coord_y``, one position per object where
+    ours are one per band.  They are left out; :func:`unwritten` names what an export lacks.
 
     Parameters
     ----------
@@ -51,10 +55,11 @@ def write_published(
         :data:`galaxyds.store.galaxiesml.PUBLISHED_COLUMNS` are left out.
     splits : ndarray of int8, shape (n,)
         Codes of :data:`galaxyds.spec.SPLITS`.
-    size : int
-        Rows and columns of a cutout.
+    file_names : mapping of str to str
+        Name of the HDF5 file of every split, as :meth:`galaxyds.spec.PublishedFiles.files` has
+        them.
     names : mapping of str to str, optional
-        Published names of columns, by ours; ``PUBLISHED_NAMES`` by default.
+        Published names of columns, by ours, where they differ.
     progress : callable, optional
         Told the number of cutouts done, and of all.
 
@@ -66,17 +71,17 @@ def write_published(
     Raises
     ------
     UsageError
-        If lengths, shapes, codes or the order of ids do not fit.
+        If lengths, shapes, codes or the order of ids do not fit, or a split has no file name.
     StorageError
         If one of the files exists, or they cannot be written.
     """
-    _check(images, columns, splits, size)
-    published = _published_columns(columns, PUBLISHED_NAMES if names is None else names)
-    pixels = [target / name for name in file_names(images.shape[1], size).values()]
+    _check(images, columns, splits, file_names)
+    published = _published_columns(columns, names or {})
+    pixels = [target / file_names[split] for split in SPLITS]
     tables = [path.with_suffix(".csv") for path in pixels]
     _refuse_existing([*pixels, *tables])
     values = sum(array.nbytes + _CSV_DIGITS * len(array) for array in published.values())
-    require_space(target, images.nbytes + values, what="the export")
+    require_space(target, images.nbytes + values, what="the export", option="--output")
     rows = [np.flatnonzero(splits == code) for code in range(len(SPLITS))]
     with ExitStack() as stack:
         # Entered together, so the six names appear when everything is written.
@@ -87,14 +92,35 @@ def write_published(
     return [path for pair in zip(pixels, tables, strict=True) for path in pair]
 
 
+def unwritten(columns: Iterable[str], names: Mapping[str, str] | None = None) -> tuple[str, ...]:
+    """Published columns that an export of these columns lacks.
+
+    Parameters
+    ----------
+    columns : iterable of str
+        Names of a build's columns.
+    names : mapping of str to str, optional
+        Published names of columns, by ours, where they differ.
+
+    Returns
+    -------
+    tuple of str
+        In the published order.
+    """
+    there = {(names or {}).get(name, name) for name in columns}
+    return tuple(name for name in PUBLISHED_COLUMNS if name not in there)
+
+
 def _check(
     images: NDArray[np.float32],
     columns: Mapping[str, NDArray[Any]],
     splits: NDArray[np.int8],
-    size: int,
+    file_names: Mapping[str, str],
 ) -> None:
-    if images.ndim != 4 or images.shape[2:] != (size, size):
-        raise UsageError(f"cutouts of shape {images.shape} are not (n, bands, {size}, {size})")
+    if missing := [split for split in SPLITS if split not in file_names]:
+        raise UsageError(f"there is no file name for {', '.join(missing)}: name all three")
+    if images.ndim != 4:
+        raise UsageError(f"cutouts of shape {images.shape} are not (n, bands, rows, columns)")
     lengths = {"split": len(splits), **{name: len(array) for name, array in columns.items()}}
     if wrong := [name for name, length in lengths.items() if length != len(images)]:
         raise UsageError(f"there are {len(images)} cutouts, but not as many rows in {wrong[0]}")

@@ -1,19 +1,13 @@
-"""Names of the published layout: files, columns, counts; the error of a file with another one."""
+"""Columns of the published layout, and the error of a file with another one."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from galaxyds.errors import DataIntegrityError
-from galaxyds.spec import SPLITS
 
 BANDS = ("g", "r", "i", "z", "y")
 ID = "object_id"
-PUBLISHED_NAMES = {"redshift": "specz_redshift"}
-"""Our name of a column and the published one, where they differ."""
-PUBLISHED_COUNTS = {"train": 204_573, "validation": 40_914, "test": 40_914}
-"""Rows per file (Do et al. 2024)."""
-_WORDS = {"train": "training", "validation": "validation", "test": "testing"}
 _STEMS = (
     "cmodel_mag",
     "cmodel_magsigma",
@@ -36,22 +30,6 @@ PUBLISHED_COLUMNS = (
     *("x_coord", "y_coord", "x_coord_x", "x_coord_y", "y_coord_x", "y_coord_y"),
 )
 """Datasets of a published file beside ``image``."""
-
-
-def file_names(bands: int, size: int) -> dict[str, str]:
-    """Names of the three published files, by split.
-
-    Parameters
-    ----------
-    bands, size : int
-        Bands, and rows and columns, of a cutout.
-
-    Returns
-    -------
-    dict of str to str
-        ``{"train": "5x64x64_training_with_morphology.hdf5", ...}``.
-    """
-    return {s: f"{bands}x{size}x{size}_{_WORDS[s]}_with_morphology.hdf5" for s in SPLITS}
 
 
 def refused(path: Path, cause: str) -> DataIntegrityError:

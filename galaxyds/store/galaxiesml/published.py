@@ -13,7 +13,7 @@ import numpy as np
 from galaxyds.errors import DataIntegrityError, UsageError, one_line
 from galaxyds.spec import SPLITS, Column
 from galaxyds.store.galaxiesml.columns import Difference, GatheredColumn, PublishedFile, dtype_name
-from galaxyds.store.galaxiesml.names import ID, PUBLISHED_COUNTS, PUBLISHED_NAMES
+from galaxyds.store.galaxiesml.names import ID, PUBLISHED_COLUMNS
 from galaxyds.store.galaxiesml.pixels import RunReader
 from galaxyds.store.hdf5 import IMAGE, safe_open
 
@@ -108,15 +108,16 @@ def open_published(
     paths : mapping of str to pathlib.Path
         The file of every split (``train``, ``validation``, ``test``).
     columns : sequence of Column
-        What is wanted; columns that the files lack are NULL, ``split_0`` is made here.
+        What is wanted; columns that the files lack are NULL, which is a difference only for those
+        that were published.  ``split_0`` is made here.
     shape : (int, int, int)
         Bands, rows, columns of a cutout.
     names : mapping of str to str, optional
-        Published names of columns, by ours; :data:`PUBLISHED_NAMES` by default.
+        Published names of columns, by ours, where they differ.
     ranges : mapping of str to (float, float), optional
         Smallest and largest value that are expected, by our name of the column.
     counts : mapping of str to int, optional
-        Expected rows by split; :data:`PUBLISHED_COUNTS` by default.
+        Expected rows by split; not compared by default.
 
     Returns
     -------
@@ -134,7 +135,7 @@ def open_published(
     if missing := [split for split in SPLITS if split not in paths]:
         raise UsageError(f"there is no published file for {', '.join(missing)}: name all three")
     ordered = tuple(paths[split] for split in SPLITS)
-    names = PUBLISHED_NAMES if names is None else names
+    names = names or {}
     with ExitStack() as stack:
         files = [
             PublishedFile(path, stack.enter_context(safe_open(path)), shape) for path in ordered
@@ -147,7 +148,7 @@ def open_published(
             for c in wanted
         }
         differences = [
-            *_count_differences(files, PUBLISHED_COUNTS if counts is None else counts),
+            *_count_differences(files, counts or {}),
             *_order_differences(ids, ordered),
             *_pixel_differences(files),
             *_unknown_columns(files, {names.get(name, name) for name in found}),
@@ -227,7 +228,7 @@ def _pixel_differences(files: Sequence[PublishedFile]) -> Iterator[Difference]:
 
 
 def _unknown_columns(files: Sequence[PublishedFile], wanted: set[str]) -> Iterator[Difference]:
-    known = wanted | {ID}
+    known = wanted.union(PUBLISHED_COLUMNS)
     there = {name: d for file in files for name, d in file.columns.items() if name not in known}
     for name, dataset in sorted(there.items()):
         what = f"column {one_line(name, 60)}"

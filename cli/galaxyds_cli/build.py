@@ -31,7 +31,10 @@ def build(
         str | None, typer.Option("--from", metavar="STAGE", help="Rerun from this stage.")
     ] = None,
     drop_failed: Annotated[
-        bool, typer.Option("--drop-failed", help="Leave out objects of tiles that fail.")
+        bool, typer.Option("--drop-failed", help="Leave out objects of units that fail.")
+    ] = False,
+    accept_counts: Annotated[
+        bool, typer.Option("--accept-counts", help="Go on where a count is not the paper's.")
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -52,6 +55,7 @@ def build(
         align=align,
         pushdown=pushdown,
         drop_failed=drop_failed,
+        accept_counts=accept_counts,
         jobs=jobs,
     )
     try:

@@ -32,7 +32,9 @@ class Options:
     pushdown : bool
         Whether the archive applies the cuts that it can.
     drop_failed : bool
-        Leave the objects of failed tiles out instead of stopping at the end.
+        Leave the objects of failed units out instead of stopping at the end.
+    accept_counts : bool
+        Go on where a count of a full build differs from the paper's.
     jobs : int
         Worker processes.
     """
@@ -41,6 +43,7 @@ class Options:
     align: str = "r"
     pushdown: bool = True
     drop_failed: bool = False
+    accept_counts: bool = False
     jobs: int = 1
 
 

@@ -6,10 +6,10 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from galaxyds.build.archives import SIMULATED, open_archive
 from galaxyds.build.context import Context, Options, version_of
 from galaxyds.build.objects import ObjectList, read_object_list
 from galaxyds.build.progress import LogReporter, Reporter
-from galaxyds.build.publication import DATASET
+from galaxyds.build.publication import DATASET, written_products
 from galaxyds.build.stages import STAGES
 from galaxyds.build.workspace import Workspace
 from galaxyds.errors import (
@@ -31,7 +31,7 @@ from galaxyds.errors import (
     storage_error,
 )
 from galaxyds.refs import DatasetRef, to_snake
-from galaxyds.spec import DatasetSpec
+from galaxyds.spec import Config, DatasetSpec
 from galaxyds.specs import get_spec
 from galaxyds.store import Manifest, Selection, read_manifest
 from galaxyds.store.files import move_into_place
@@ -97,7 +97,9 @@ class Request:
     pushdown : bool
         Whether the archive applies the cuts.
     drop_failed : bool
-        Leave the objects of failed tiles out.
+        Leave the objects of failed units out.
+    accept_counts : bool
+        Go on where a count of a full build differs from the paper's.
     jobs : int or None
         Worker processes; None means one per core, at most 8.
     """
@@ -110,6 +112,7 @@ class Request:
     align: str | None = None
     pushdown: bool = True
     drop_failed: bool = False
+    accept_counts: bool = False
     jobs: int | None = None
 
 
@@ -144,6 +147,12 @@ def build(
         One of the errors of :mod:`galaxyds.errors`; what was finished is kept.
     """
     begun = time.monotonic()
+    if request.archive == RELEASE and (addresses := _apart(request.address)):
+        parts = [
+            build(replace(request, address=one), start=start, reporter=reporter, executor=executor)
+            for one in addresses
+        ]
+        return _together(parts, seconds=time.monotonic() - begun)
     context = open_context(request, reporter=reporter, executor=executor)
     check_needs(context)
     context.workspace.create()
@@ -156,7 +165,7 @@ def build(
         else:
             _redo(context)
         skipped = tuple(run_stages(context))
-        built = tuple(_published(context.destination(product)) for product in context.products)
+        built = tuple(_published(context, product) for product in context.products)
         return Summary(
             path=built[0].path,
             manifest=built[0].manifest,
@@ -166,6 +175,27 @@ def build(
             seconds=time.monotonic() - begun,
             log=log,
         )
+
+
+def _apart(address: str) -> tuple[str, ...]:
+    """Addresses of the configs that published files hold each in files of its own."""
+    ref = DatasetRef.parse(address)
+    spec = get_spec(ref.name)
+    if ref.config is not None or spec.files is None or len(spec.family()) == 1:
+        return ()
+    version = f":{ref.version}" if ref.version else ""
+    return tuple(f"{spec.name}/{config.name}{version}" for config in spec.family())
+
+
+def _together(parts: Sequence[Summary], *, seconds: float) -> Summary:
+    """Sum up builds that were made one after the other."""
+    return replace(
+        parts[0],
+        built=tuple(build for part in parts for build in part.built),
+        stages=tuple(stage for part in parts for stage in part.stages),
+        skipped=tuple(stage for part in parts for stage in part.skipped),
+        seconds=seconds,
+    )
 
 
 def _redo(context: Context) -> None:
@@ -197,9 +227,11 @@ def open_context(
         raise UsageError(
             f"{spec.name} {ref.version} cannot be built: this galaxyds builds {spec.version}"
         )
-    family = spec.family(ref.config)
-    archive = open_archive(spec, request.archive)
     released = request.archive == RELEASE
+    family = spec.family(ref.config)
+    if released and ref.config is not None:
+        family = (spec.config(ref.config),)  # its files are its own
+    archive = open_archive(spec, request.archive)
     if released and (request.limit is not None or request.objects is not None):
         raise UsageError("published files are taken over whole: leave --limit and --objects out")
     selection, objects = _selection(request)
@@ -208,6 +240,7 @@ def open_context(
         align=_alignment(spec, request.align),
         pushdown=request.pushdown,
         drop_failed=request.drop_failed,
+        accept_counts=request.accept_counts,
         jobs=request.jobs or min(os.cpu_count() or 1, 8),
     )
     simulated = archive.name == SIMULATED
@@ -252,9 +285,11 @@ def run_stages(context: Context) -> Iterator[str]:
             context.workspace.release(name)
 
 
-def _published(folder: Path) -> BuildDirectory:
+def _published(context: Context, product: Config) -> BuildDirectory:
     """Read the published build, its files there and of the right size."""
-    again = "run the same command with --from cutouts to make it again"
+    folder = context.destination(product)
+    first = next(name for name in context.stages if name in BULKY)
+    again = f"run the same command with --from {first} to make it again"
     try:
         manifest = read_manifest(folder / MANIFEST)
     except DataIntegrityError as error:
@@ -286,13 +321,12 @@ def publish(context: Context) -> None:
 
     An existing build of the same version is replaced as a whole: who mapped its files keeps them.
     """
-    for product in context.products:
-        written = context.workspace.path("write") / DATASET / product.name
+    for product in written_products(context):  # without those that a killed run has renamed
         target = context.destination(product)
-        if written.exists():  # else an interrupted run got as far as the rename
-            target.parent.mkdir(parents=True, exist_ok=True)
-            move_into_place(written, target, replace=True)
-            LOG.info("published %s", target)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        written = context.workspace.path("write") / DATASET / product.name
+        move_into_place(written, target, replace=True)
+        LOG.info("published %s", target)
     context.workspace.release("write")
 
 

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from galaxyds.spec import DatasetSpec
 
-NO_DATA = "no data in the archive"
 POSITION_OUTSIDE = "position outside of the delivered cutout"
 
 
@@ -35,8 +34,8 @@ class ListUnit:
         Pickled to the worker; it holds no credentials.
     size : int
         Rows and columns of a finished cutout.
-    half_size : float
-        Arcseconds to ask for on each side.
+    half_size, scale : float
+        Arcseconds to ask for on each side, and per pixel.
     psf_size : int
         Rows and columns of a stored point-spread function; 0 if none are fetched.
     reference : str
@@ -50,6 +49,7 @@ class ListUnit:
     bands: tuple[str, ...]
     size: int
     half_size: float
+    scale: float
     psf_size: int
     reference: str
     directory: Path
@@ -86,10 +86,11 @@ class ListUnit:
             else:
                 kept.append((cutout.object_id, self._pad(cutout)))
         arrays = self._arrays(kept)
+        notes: list[tuple[int, str]] = []
         if self.psf_size:
-            arrays["psf"] = self._point_spreads({object_id for object_id, _ in kept})
-        write_shard(self.shard, arrays, dropped)
-        return tuple(f"{object_id}: {reason}" for object_id, reason in dropped)
+            arrays["psf"], notes = self._point_spreads({object_id for object_id, _ in kept})
+        write_shard(self.shard, arrays, dropped, notes)
+        return tuple(f"{object_id}: {reason}" for object_id, reason in (*dropped, *notes))
 
     def _reason(self, cutout: Cutout) -> str:
         """Why an object has no place in the dataset; empty if it has."""
@@ -108,6 +109,7 @@ class ListUnit:
             bands=self.bands,
             reference=self.reference,
             size=self.size,
+            expected=2 * self.half_size / self.scale,
         )
 
     def _arrays(self, kept: list[tuple[int, Padded]]) -> dict[str, NDArray[np.generic]]:
@@ -128,17 +130,21 @@ class ListUnit:
             "pad_columns": np.array([p.column for p in squares], np.int16),
         }
 
-    def _point_spreads(self, wanted: set[int]) -> NDArray[np.float32]:
-        """Point-spread functions (n, bands, size, size) of sum 1; zeros where there is none."""
+    def _point_spreads(self, wanted: set[int]) -> tuple[NDArray[np.float32], list[tuple[int, str]]]:
+        """Functions (n, bands, size, size) of sum 1, zeros where there is none; and which lack."""
         objects = [one for one in self.objects if one.object_id in wanted]
         shape = (len(objects), len(self.bands), self.psf_size, self.psf_size)
         images = np.zeros(shape, np.float32)
+        notes = []
         for place, found in enumerate(self.archive.point_spreads(objects, self.bands)):
             for index, band in enumerate(self.bands):
                 if band in found.images:
                     square = centred(found.images[band], self.psf_size)
                     images[place, index] = square / square.sum()
-        return images
+            if found.missing:
+                told = f"no point-spread function, {_grouped(found.missing)}"
+                notes.append((found.object_id, told))
+        return images, notes
 
 
 def _grouped(missing: dict[str, str]) -> str:
@@ -194,6 +200,7 @@ def list_units(
                 bands=bands,
                 size=spec.pixels.size,
                 half_size=spec.pixels.half_size,
+                scale=spec.pixels.scale,
                 psf_size=spec.pixels.psf_size,
                 reference=spec.pixels.reference_band,
                 directory=directory,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,10 +11,11 @@ import numpy as np
 
 from galaxyds.archives.base import CUTOUTS_ENDPOINT, FRAMES_ENDPOINT, CutoutArchive, FrameArchive
 from galaxyds.build.context import Context
-from galaxyds.build.frames import FRAME_MISSING, FrameUnit, TileObjects
-from galaxyds.build.lists import NO_DATA, list_units
+from galaxyds.build.frames import OUTSIDE, FrameUnit, TileObjects
+from galaxyds.build.lists import list_units
 from galaxyds.build.pool import run_units
 from galaxyds.build.shards import Shards
+from galaxyds.build.space import held, product_bytes, shard_bytes
 from galaxyds.build.tables import read_rows
 from galaxyds.build.units import Unit
 from galaxyds.build.workspace import write_facts
@@ -32,8 +34,6 @@ SHARDS = "shards"
 FRAMES = "frames"
 _MISSING_SHARE = 0.01  # objects without pixels beyond which an archive is taken for broken,
 _MISSING_FEW = 10  # if they are more than so many, or half of a small build
-_ABSENT = (FRAME_MISSING, NO_DATA)
-_ROOM = 2.9  # disk at the peak over the size of the pixels: shards, HDF5 and hub
 
 
 def cut_pixels(context: Context, folder: Path) -> str:
@@ -41,12 +41,14 @@ def cut_pixels(context: Context, folder: Path) -> str:
     (folder / SHARDS).mkdir(exist_ok=True)
     units = plan_units(context, folder)
     total = sum(unit.count for unit in units)
-    bytes_needed = int(_ROOM * total * 4 * np.prod(context.spec.image_shape()))
-    require_space(folder, bytes_needed, what=f"building {context.spec.name}")
+    needed = shard_bytes(context, total) + product_bytes(context, total) - held(folder / SHARDS)
+    require_space(folder, needed, what=f"building {context.spec.name}")
     failed = run_units(context, units, total)
-    _settle_missing(context, Shards(folder / SHARDS), total)
+    shards = Shards(folder / SHARDS)
+    _settle_missing(context, shards, total)
+    warnings = _settle_notes(context, shards, total)
     shutil.rmtree(context.workspace.directory / FRAMES, ignore_errors=True)
-    write_facts(folder, {"failed": {o.name: str(o.error) for o in failed}})
+    write_facts(folder, {"failed": {o.name: str(o.error) for o in failed}, "warnings": warnings})
     return f"{total - sum(o.objects for o in failed):,} objects in {len(units):,} units"
 
 
@@ -118,20 +120,39 @@ def _near_ends(rows: pa.Table, pixels: Pixels) -> tuple[NDArray[np.bool_], NDArr
     return near & ~(position > middle), near & ~(position < middle)
 
 
-def _settle_missing(context: Context, shards: Shards, total: int) -> None:
-    """Take an archive that lacks more than a few objects for broken, not for incomplete."""
-    reasons = [reason for _, reason in shards.dropped if reason.startswith(_ABSENT)]
-    missing = len(reasons)
+def _is_much(context: Context, missing: int, total: int) -> bool:
+    """Whether an archive that lacks so many must be taken for broken, not for incomplete."""
     few = max(_MISSING_SHARE * total, min(_MISSING_FEW, total / 2))
-    if missing <= few or context.options.drop_failed:
+    return missing > few and not context.options.drop_failed
+
+
+def _settle_missing(context: Context, shards: Shards, total: int) -> None:
+    """Stop if many objects have no pixels; shards without hardly any are made again."""
+    reasons = Counter(reason for _, reason in shards.dropped if reason != OUTSIDE)
+    missing = reasons.total()
+    if not _is_much(context, missing, total):
         return
-    for reason in set(reasons):
-        shards.forget(reason)
+    shards.forget_empty()
     endpoints = context.archive.endpoints()
     address = endpoints.get(FRAMES_ENDPOINT) or endpoints.get(CUTOUTS_ENDPOINT) or "its address"
     raise NotInArchiveError(
-        f"the archive answers that it does not hold the pixels of {missing:,} of {total:,} "
-        f"objects: check {address} and run "
-        "the same command again, or add --drop-failed to leave these objects out",
+        f"the archive does not hold the pixels of {missing:,} of {total:,} objects (mostly: "
+        f"{reasons.most_common(1)[0][0]}): check {address} and run the same command again, or add "
+        "--drop-failed to leave these objects out",
         missing=missing,
     )
+
+
+def _settle_notes(context: Context, shards: Shards, total: int) -> list[str]:
+    """Stop if many point-spread functions are missing, else say how many and why."""
+    reasons = Counter(reason for _, reason in shards.notes)
+    if _is_much(context, reasons.total(), total):
+        shards.forget_noted()
+        address = context.archive.endpoints().get("psf", "its address")
+        raise NotInArchiveError(
+            f"the archive does not hold the point-spread functions of {reasons.total():,} of "
+            f"{total:,} objects (mostly: {reasons.most_common(1)[0][0]}): check {address} and run "
+            "the same command again, or add --drop-failed to go without these fits",
+            missing=reasons.total(),
+        )
+    return [f"{count:,} objects: {reason}" for reason, count in sorted(reasons.items())]

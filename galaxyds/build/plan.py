@@ -16,12 +16,8 @@ from galaxyds.archives.base import (
     Need,
 )
 from galaxyds.build.context import Context
-from galaxyds.build.engine import Request, needs_of, open_context
-
-SHARD_OVERHEAD = 1.02
-"""A shard's size over that of its pixels (zip members, ids)."""
-HUB_SHARE = 0.87
-"""Size of the Parquet copy over that of the pixels (measured on SDSS-like noise)."""
+from galaxyds.build.engine import RELEASE_STAGES, Request, needs_of, open_context
+from galaxyds.build.space import product_bytes, shard_bytes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,8 +94,8 @@ def make_plan(request: Request) -> Plan:
     context = open_context(request)
     spec = context.spec
     rows, tiles = _extent(context)
-    every = (spec.of(product.name) for product in context.products)
-    pixels = sum(int(np.prod(one.image_shape())) for one in every) * 4 * rows
+    fetched = _fetch_bytes(context, rows, tiles)
+    work = fetched if context.stages == RELEASE_STAGES else shard_bytes(context, rows)
     existing = next(p for p in (context.home, *context.home.parents) if p.exists())
     return Plan(
         addresses=tuple(f"{spec.name}/{product.name}" for product in context.products),
@@ -109,8 +105,8 @@ def make_plan(request: Request) -> Plan:
         rows=rows,
         tiles=tiles,
         fetch=_fetch_words(context, rows, tiles),
-        fetch_bytes=_fetch_bytes(context, rows, tiles),
-        disk_bytes=int(pixels * (SHARD_OVERHEAD + 1 + HUB_SHARE)),
+        fetch_bytes=fetched,
+        disk_bytes=work + product_bytes(context, rows),
         free_bytes=shutil.disk_usage(existing).free,
         needs=tuple(need for _, need in needs_of(context)),
         stages=tuple(_stage_plans(context, rows, tiles)),

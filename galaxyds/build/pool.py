@@ -27,7 +27,9 @@ _PATIENCE = 3  # failures in a row, beside two per worker, that stop a build
 LOG = logging.getLogger("galaxyds.build")
 
 
-def run_units(context: Context, units: Sequence[Unit], total: int) -> list[Outcome]:
+def run_units(
+    context: Context, units: Sequence[Unit], total: int, *, may_drop: bool = True
+) -> list[Outcome]:
     """Run all units, or stop where the archive fails time after time.
 
     Parameters
@@ -38,6 +40,8 @@ def run_units(context: Context, units: Sequence[Unit], total: int) -> list[Outco
         Those whose shard stands are passed over.
     total : int
         Objects of all units.
+    may_drop : bool
+        Whether ``--drop-failed`` applies: not to what depends on nothing outside.
 
     Returns
     -------
@@ -68,7 +72,7 @@ def run_units(context: Context, units: Sequence[Unit], total: int) -> list[Outco
                 "resume)",
                 service=context.archive.name,
             )
-    _settle_failures(context, failed, len(units))
+    _settle_failures(context, failed, units=len(units), may_drop=may_drop)
     return failed
 
 
@@ -134,20 +138,23 @@ def _pool(context: Context) -> Iterator[Executor]:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _settle_failures(context: Context, failed: list[Outcome], units: int) -> None:
+def _settle_failures(
+    context: Context, failed: list[Outcome], *, units: int, may_drop: bool
+) -> None:
     if not failed:
         return
     for outcome in failed:
         context.reporter.note(f"{FAILED}: {outcome.name}: {outcome.error}")
-    if context.options.drop_failed:
+    if may_drop and context.options.drop_failed:
         return
     first = failed[0].error
     assert first is not None
     if len(failed) == 1 and units == 1:
         raise first
     kind = type(first) if not isinstance(first, StorageError) else ArchiveError
+    drop = ", or add --drop-failed to leave their objects out" if may_drop else ""
     raise kind(
         f"{len(failed)} of {units} units failed, the others are kept; first: {first.message} "
-        "(run the same command again to retry, or add --drop-failed to leave their objects out)",
+        f"(run the same command again to retry{drop})",
         **first.values,
     ) from first

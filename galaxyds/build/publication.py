@@ -221,7 +221,7 @@ def _manifest(context: Context, product: Config, contents: _Contents) -> Manifes
         dropped=contents.dropped,
         departures=tuple(archive.departures()),
         warnings=(
-            *facts.of("query").get("warnings", ()),
+            *(line for stage in facts.stages() for line in facts.of(stage).get("warnings", ())),
             *contents.warnings,
             *_count_warnings(context, published),
         ),
@@ -240,6 +240,9 @@ class _Facts:
 
     def of(self, stage: str) -> dict[str, Any]:
         return self._facts.get(stage, {})
+
+    def stages(self) -> tuple[str, ...]:
+        return tuple(self._facts)
 
     def flow(self, stage: str) -> list[dict[str, Any]]:
         return list(self.of(stage).get("cut_flow", ()))
@@ -306,12 +309,17 @@ def _dropped(context: Context, shards: Shards) -> Iterator[Dropped]:
         yield Dropped(object_id=int(object_id), reason=reason)
 
 
+def written_products(context: Context) -> tuple[Config, ...]:
+    """Configs whose files the write stage left: an interrupted run may have asked for more."""
+    folder = context.workspace.path("write") / DATASET
+    return tuple(c for c in context.spec.family(context.config.name) if (folder / c.name).exists())
+
+
 def verify_files(context: Context, folder: Path) -> str:
     """Check every file of the finished products against their declaration."""
     results: list[Result] = []
-    for product in context.products:
-        written = context.workspace.path("write") / DATASET / product.name
-        results += verify(written, context.spec)
+    for product in written_products(context):
+        results += verify(context.workspace.path("write") / DATASET / product.name, context.spec)
     bad = [result for result in results if not result.ok]
     for result in bad:
         LOG.warning("verify: %s %s: got %s", result.file, result.check, result.got)

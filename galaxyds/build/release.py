@@ -8,6 +8,7 @@ from pathlib import Path
 
 from galaxyds.archives.base import Need, RecordArchive, RemoteFile
 from galaxyds.build.context import Context
+from galaxyds.build.space import held, product_bytes
 from galaxyds.build.workspace import write_facts
 from galaxyds.errors import NotInArchiveError, UsageError
 from galaxyds.spec import Config, DatasetSpec, PublishedFiles
@@ -81,8 +82,9 @@ def fetch(context: Context, folder: Path) -> str:
     }
     every = [file for files in wanted.values() for file in files.values()]
     total = sum(file.bytes for file in every)
-    # Once as published, once as HDF5, once in the hub folder.
-    require_space(folder, int(2.9 * total), what=f"taking over {context.spec.name}")
+    rows = sum(count for *_, count in release_of(context).files.splits)
+    needed = total + product_bytes(context, rows) - held(folder)
+    require_space(folder, needed, what=f"taking over {context.spec.name}")
     done = 0
     context.reporter.progress(0, total, "bytes")
     for file in every:
@@ -109,8 +111,7 @@ def _wanted(
 
 
 def fetch_inputs(context: Context) -> dict[str, str]:
-    """The record and the configs decide what is fetched."""
+    """The record decides what is fetched; every config has a workspace of its own."""
     return {
         "record": "; ".join(f"{k} {v}" for k, v in sorted(context.archive.endpoints().items())),
-        "configs": ", ".join(product.name for product in context.products),
     }

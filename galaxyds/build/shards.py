@@ -21,13 +21,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _KEY = "object_id"
-_DROPPED = ("dropped_id", "dropped_reason")
+_ASIDE = ("dropped_id", "dropped_reason", "noted_id", "noted_reason")
 
 
 def write_shard(
     path: Path,
     arrays: Mapping[str, NDArray[Any]],
     dropped: Sequence[tuple[int, str]] = (),
+    notes: Sequence[tuple[int, str]] = (),
 ) -> None:
     """Publish a shard.
 
@@ -39,6 +40,8 @@ def write_shard(
         ``object_id`` and arrays of equal length.
     dropped : sequence of (int, str)
         Objects without a result, and why.
+    notes : sequence of (int, str)
+        Objects whose result lacks something, and what.
 
     Raises
     ------
@@ -49,6 +52,8 @@ def write_shard(
         left_out: dict[str, Any] = {
             "dropped_id": np.array([i for i, _ in dropped], dtype=np.int64),
             "dropped_reason": np.array([reason for _, reason in dropped], dtype="U80"),
+            "noted_id": np.array([i for i, _ in notes], dtype=np.int64),
+            "noted_reason": np.array([reason for _, reason in notes], dtype="U80"),
         }
         np.savez(stream, **{**arrays, **left_out})
 
@@ -88,8 +93,8 @@ class Shards:
         The shards.
     counts : list of int
         Objects of each.
-    dropped : list of (int, str)
-        Objects without a result, and why.
+    dropped, notes : list of (int, str)
+        Objects without a result, and why; objects whose result lacks something, and what.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -99,22 +104,32 @@ class Shards:
         ids = join([s[_KEY] for s in small], np.int64)
         order = np.argsort(ids, kind="stable")
         self.object_id = ids[order].astype(np.int64)
-        names = [n for n in (small[0] if small else {}) if n not in (_KEY, *_DROPPED)]
+        names = [n for n in (small[0] if small else {}) if n not in (_KEY, *_ASIDE)]
         self.columns = {name: join([s[name] for s in small], np.float32)[order] for name in names}
         self._file = np.repeat(np.arange(len(small)), [len(s[_KEY]) for s in small])[order]
         rows = [np.arange(len(s[_KEY])) for s in small]
         self._row = join(rows, np.int64)[order].astype(np.int64)
-        self.dropped = sorted(
-            (int(i), str(reason))
-            for s in small
-            for i, reason in zip(s["dropped_id"], s["dropped_reason"], strict=True)
-        )
+        self.dropped = self._told("dropped")
+        self.notes = self._told("noted")
 
-    def forget(self, reason: str) -> None:
-        """Remove the shards that dropped an object for this reason: they are made again."""
+    def forget_empty(self) -> None:
+        """Remove the shards that dropped more objects than they kept: they are made again."""
         for path, small in zip(self.files, self._smalls, strict=True):
-            if reason in small["dropped_reason"].tolist():
+            if len(small["dropped_id"]) > len(small[_KEY]):
                 path.unlink()
+
+    def forget_noted(self) -> None:
+        """Remove the shards of which most objects lack something: they are made again."""
+        for path, small in zip(self.files, self._smalls, strict=True):
+            if 2 * len(small["noted_id"]) > len(small[_KEY]):
+                path.unlink()
+
+    def _told(self, kind: str) -> list[tuple[int, str]]:
+        return sorted(
+            (int(i), str(reason))
+            for small in self._smalls
+            for i, reason in zip(small[f"{kind}_id"], small[f"{kind}_reason"], strict=True)
+        )
 
     def blocks(self, size: int = 256) -> Iterator[NDArray[np.float32]]:
         """Yield pixels (up to ``size``, bands, rows, columns) in the order of ``object_id``."""
@@ -160,6 +175,12 @@ def _opened(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
             yield shard
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise DataIntegrityError(
-            f"the shard {path} is damaged ({error}): run the build again with --from cutouts",
+            f"the shard {path} is damaged ({error}): run the build again with --from "
+            f"{_stage(path)}",
             file=str(path),
         ) from error
+
+
+def _stage(path: Path) -> str:
+    """Stage that made a shard: ``<stage>[.partial]/shards/<tract>/<name>.npz``."""
+    return path.parents[2].name.removesuffix(".partial")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from galaxyds.archives.base import CUTOUTS_ENDPOINT, FRAMES_ENDPOINT, CatalogQuery
+from galaxyds.build.archives import SIMULATED
 from galaxyds.build.context import Context
 from galaxyds.build.morphology import measure_all, morphology_inputs
 from galaxyds.build.pixels import cut_pixels
@@ -32,7 +33,7 @@ from galaxyds.catalog import (
     take_tiles,
 )
 from galaxyds.catalog.objects import box_predicates, match_positions
-from galaxyds.errors import UsageError
+from galaxyds.errors import DataIntegrityError, UsageError
 from galaxyds.spec import SPLITS
 
 if TYPE_CHECKING:
@@ -73,6 +74,8 @@ def query(context: Context, folder: Path) -> str:
     request = _request(context, tuple(cut.sql for cut in context.pushed()))
     counts = context.catalog.count(request)
     rows = context.catalog.rows(request)
+    if context.options.pushdown:
+        _check_count(context, "query", rows.num_rows)
     check_pushdown(rows, context.pushed(), context.archive.name)
     write_rows(folder, rows)
     flow = steps(context.pushed(), counts, "archive")
@@ -179,11 +182,50 @@ def deduplicate_rows(context: Context, folder: Path) -> str:
         rows, removed = deduplicate(rows, rule)
         told.append({"name": rule.name, "rule": f"{rule.key}: {rule.rule()}", "removed": removed,
                      "left": rows.num_rows})  # fmt: skip
+        _check_count(context, rule.name, rows.num_rows)
     rows = rows.sort_by(context.spec.object_id)
     write_rows(folder, rows)
-    write_facts(folder, {"rules": told})
+    write_facts(folder, {"rules": told, "warnings": _lost(context, rows)})
     repeats = ", ".join(f"{rule['removed']:,} by {rule['name']}" for rule in told)
     return f"{rows.num_rows:,} objects; repeats removed: {repeats}"
+
+
+def _lost(context: Context, rows: pa.Table) -> list[str]:
+    """Say which objects of a list the rules for repeats have removed altogether."""
+    if context.objects is None:
+        return []
+    before = np.unique(read_rows(context, "cut").column(context.spec.object_id).to_numpy())
+    gone = before[~np.isin(before, rows.column(context.spec.object_id).to_numpy())]
+    if not gone.size:
+        return []
+    shown = ", ".join(str(i) for i in gone[:3])
+    told = f"{gone.size} listed objects were removed as repeats, for example {shown}"
+    context.reporter.note(told)
+    return [told]
+
+
+def _check_count(context: Context, after: str, rows: int) -> None:
+    """Hold a full, real build to the paper's number of rows.
+
+    Raises
+    ------
+    DataIntegrityError
+        If it has another one, and the request does not accept that.
+    """
+    full = context.options.selection.kind != "objects" and context.archive.name != SIMULATED
+    for published in context.config.published:
+        if not full or published.after != after or published.count == rows:
+            continue
+        told = (
+            f"{rows:,} {published.what} where the paper has {published.count:,} "
+            f"({published.source}): the archive or a cut has changed"
+        )
+        if not context.options.accept_counts:
+            raise DataIntegrityError(
+                f"{told}; add --accept-counts to go on with these", got=rows,
+                expected=published.count,
+            )  # fmt: skip
+        context.reporter.note(told)
 
 
 def split(context: Context, folder: Path) -> str:

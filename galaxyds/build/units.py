@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from galaxyds.errors import GalaxydsError, StorageError
+from galaxyds.errors import GalaxydsError, MissingExtraError, StorageError
 
-FAILED = "tile failed"
+FAILED = "unit failed"
 
 
 class Unit(Protocol):
@@ -74,14 +74,14 @@ def run_unit(unit: Unit) -> Outcome:
 
     Raises
     ------
-    StorageError
-        If the disk is full or may not be written: no other unit could go on either.
+    StorageError, MissingExtraError
+        If the disk is full or a package cannot be used: no other unit could go on either.
     """
     if unit.shard.exists():
         return Outcome(name=unit.name, objects=unit.count)
     try:
         missing = unit.work()
-    except StorageError:
+    except (StorageError, MissingExtraError):
         raise
     except GalaxydsError as error:
         return Outcome(name=unit.name, objects=unit.count, error=error)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from galaxyds.errors import missing_extra
+from galaxyds.errors import MissingExtraError, one_line
 from galaxyds.morphology.columns import COUNTS, KEYS, Central, examine
 from galaxyds.morphology.sersic import SersicFit, SersicGuess, fit_sersic, neighbour_mask
 from galaxyds.morphology.settings import DetectionSettings
@@ -24,15 +25,18 @@ FIT_KEYS = {
     "sersic_chi2": "chi2",
 }
 """Columns of the fit, and the fields of :class:`~galaxyds.morphology.SersicFit` they come from."""
+FIT = 1
+"""Counts up when the fit or its masks give other values."""
 _GUESS = ("x", "y", "flux", "radius", "axis_ratio", "theta")
 _OBJECTS = 50
 """Objects that are measured together; it bounds the memory and changes no value."""
 
 
 def settings_text() -> str:
-    """Return the settings of the measurement in one line, for the record of a build."""
+    """Return what the measurement depends on in one line: other words make a build measure anew."""
     told = ", ".join(f"{name}={value}" for name, value in asdict(DetectionSettings()).items())
-    return f"{told}; sersic fit"
+    packages = ", ".join(f"{name} {version(name)}" for name in ("sep", "torch"))
+    return f"{told}; Sersic fit {FIT}; {packages}"
 
 
 def measure_cutouts(
@@ -89,7 +93,12 @@ def one_thread() -> Iterator[None]:
     try:
         import torch
     except ImportError as error:
-        raise missing_extra("torch", "torch", "The Sersic fit") from error
+        raise MissingExtraError(
+            f"the Sersic fit needs torch, which cannot be imported ({one_line(str(error))}): "
+            "pip install 'galaxyds[torch]'",
+            package="torch",
+            extra="torch",
+        ) from error
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -35,10 +35,16 @@ NAN_PIXELS = Flag(
     bit=5,
     description="some delivered pixels are NaN",
 )
+TRIMMED = Flag(
+    name="trimmed",
+    bit=6,
+    description="the delivered cutout is smaller than was asked for, at the edge of the coverage: "
+    "the object may stand far from the middle",
+)
 
 FLAGS = (EDGE, NEIGHBOUR, MISSING_BAND)
 """Every flag that :func:`galaxyds.pixels.cut_field` may set."""
-PADDING_FLAGS = (CROPPED, GRIDS_DIFFER, NAN_PIXELS)
+PADDING_FLAGS = (CROPPED, GRIDS_DIFFER, NAN_PIXELS, TRIMMED)
 """Every flag that :func:`galaxyds.pixels.pad` may set."""
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from galaxyds.pixels.flags import CROPPED, GRIDS_DIFFER, NAN_PIXELS, mask
+from galaxyds.pixels.flags import CROPPED, GRIDS_DIFFER, NAN_PIXELS, TRIMMED, mask
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -52,6 +52,7 @@ def pad(
     bands: Sequence[str],
     reference: str,
     size: int,
+    expected: float = 0.0,
 ) -> Padded:
     """Put the cutouts of one object into the middle of zeros.
 
@@ -70,6 +71,8 @@ def pad(
         Band whose position is returned.
     size : int
         Rows and columns of the result; larger cutouts lose their edges.
+    expected : float
+        Rows and columns that were asked for; smaller cutouts are flagged.
 
     Returns
     -------
@@ -87,6 +90,8 @@ def pad(
             flags |= mask(GRIDS_DIFFER)
     if min(row, column) < 0:
         flags |= mask(CROPPED)
+    if min(own.shape) < int(expected):
+        flags |= mask(TRIMMED)
     if np.isnan(image).any():
         flags |= mask(NAN_PIXELS)
     return Padded(image=image, x=x + column, y=y + row, rows=own.shape[0], columns=own.shape[1],

@@ -166,7 +166,9 @@ SPEC = DatasetSpec(
                published=_PUBLISHED, size=64, cropped_from="127"),
     ),
     duplicates=(
-        Deduplication(name="same-spectrum", key="specz_name", order=("object_id", "redshift"),
+        Deduplication(name="same-spectrum", key="specz_name",
+                      order=("object_id", "redshift", "specz_redshift_err", "specz_ra",
+                             "specz_dec"),
                       why="one source measured several times: the first object id is kept",
                       source="Sect. 3.2"),
         Deduplication(name="several-spectra", key="object_id", order=(),

@@ -101,7 +101,7 @@ class _Build:
 def rewrite_command(manifest: Manifest, home: Path) -> str:
     """Return the command that makes the build again: its shards were given up when it was done."""
     parts = [f"galaxyds build {manifest.name}/{manifest.config}"]
-    stage = "write" if manifest.archive.released else "cutouts"
+    stage = "fetch" if manifest.archive.released else "cutouts"
     if manifest.archive.simulated:
         parts.append("--archive simulated")
     if manifest.archive.released:
@@ -139,7 +139,8 @@ def verify(directory: Path, spec: DatasetSpec) -> Iterator[Result]:
             expected="a readable manifest",
             got=str(getattr(error, "got", error)),
             file=layout.MANIFEST,
-            advice="run the galaxyds build command of this build with --from cutouts",
+            advice="run the galaxyds build command of this build with --from "
+            + ("fetch" if "+release" in directory.name else "cutouts"),
         )
         return
     build = _Build(directory, spec.of(manifest.config), manifest)
@@ -277,6 +278,21 @@ def _check_ranges(build: _Build) -> Iterator[Result]:
         yield _noted(build, f"{column.name} outside of {low} to {high}", 0, outside)
 
 
+def _check_centres(build: _Build) -> Iterator[Result]:
+    """Objects must stand in the middle, but for those whose cutout is said to be trimmed."""
+    pixels = build.spec.pixels
+    flags = build.table.column("cutout_flags").fill_null(0).to_numpy()
+    off = np.zeros(len(flags), np.float64)
+    for name in ("cutout_x", "cutout_y"):
+        values = build.table.column(name).fill_null((pixels.size - 1) / 2).to_numpy()
+        off = np.maximum(off, np.abs(values - (pixels.size - 1) / 2))
+    trimmed = {flag.bit for flag in build.spec.flags if flag.name in ("trimmed", "cropped")}
+    known = np.bitwise_and(flags, sum(1 << bit for bit in trimmed)) != 0
+    wrong = int(np.count_nonzero((off > pixels.off_centre + 1e-3) & ~known))
+    check = f"objects more than {pixels.off_centre:g} pixels off the middle"
+    yield build.result(check, 0, wrong, layout.CATALOG)
+
+
 def _check_release(build: _Build) -> Iterator[Result]:
     """Hold the authors' files to what they are said to be."""
     files, manifest = build.spec.files, build.manifest
@@ -391,6 +407,7 @@ _CHECKS: dict[str, Callable[[_Build], Iterator[Result]]] = {
     "HDF5 columns": _check_hdf5,
     "cuts": _check_cuts,
     "ranges": _check_ranges,
+    "centres": _check_centres,
     "published files": _check_release,
     "splits": _check_splits,
     "hub": _check_hub,

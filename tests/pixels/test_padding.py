@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from galaxyds.pixels import PADDING_FLAGS, centred, middle, pad
-from galaxyds.pixels.flags import CROPPED, GRIDS_DIFFER, NAN_PIXELS, mask
+from galaxyds.pixels.flags import CROPPED, GRIDS_DIFFER, NAN_PIXELS, TRIMMED, mask
 
 BANDS = ("g", "r", "i")
 
@@ -55,6 +55,10 @@ def test_bands_that_differ_and_pixels_that_are_nan_are_flagged():
     assert padded(pixels, position=moved).flags == mask(GRIDS_DIFFER)
     pixels["r"][3, 4] = np.nan
     assert padded(pixels).flags == mask(NAN_PIXELS)
+    assert pad(
+        cutouts(118, 120), dict.fromkeys(BANDS, (9.0, 9.0)), bands=BANDS, reference="i", size=127,
+        expected=119.05,
+    ).flags == mask(TRIMMED)  # fmt: skip
     assert len({flag.bit for flag in PADDING_FLAGS}) == len(PADDING_FLAGS)
 
 

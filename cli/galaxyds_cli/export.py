@@ -94,7 +94,7 @@ def check_format(spec: DatasetSpec, layout: str) -> None:
         return
     near = get_close_matches(layout, mine, 1)
     cause = "its authors did not publish it so" if layout in FORMATS else "there is no such format"
-    cause += f", did you mean {near[0]}?" if near else ""
+    cause += f" (did you mean {near[0]}?)" if near else ""
     has = ", ".join(mine) if mine else "none beside the HDF5 and the hub folder of the build"
     raise UsageError(
         f"{spec.name} cannot be exported as '{layout}': {cause}; formats of {spec.name}: {has} "

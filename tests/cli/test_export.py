@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 
 import h5py
 import numpy as np
@@ -10,10 +11,23 @@ import pytest
 from typer.testing import CliRunner
 
 from galaxyds.errors import StorageError, UsageError
+from galaxyds.spec import PublishedFiles
 from galaxyds_cli.main import app
 from tests.small_build import SPEC, images, make_build, table
 
-NAMED = dataclasses.replace(SPEC, name="hsc-galaxiesml")
+NAMED = dataclasses.replace(
+    SPEC,
+    name="hsc-galaxiesml",
+    files=PublishedFiles(
+        service="zenodo",
+        record="1",
+        layout="galaxiesml",
+        pattern="3x{size}x{size}_{split}_with_morphology.hdf5",
+        splits=(("train", "training", 1), ("validation", "validation", 1), ("test", "testing", 1)),
+        names=(("redshift", "specz_redshift"),),
+        source="tests",
+    ),
+)
 
 
 def run(*arguments):
@@ -48,6 +62,37 @@ def test_a_build_becomes_the_published_files(built, tmp_path):
     assert total == 60
     assert "6 files, 60 objects" in done.output
     assert "hsc-galaxiesml/extended:1.2.0" in done.output
+    # The small build has 3 of the 88 columns.
+    assert "Without 85 of the published columns, which the build does not have: dec," in done.output
+    size = next((built / "hsc_galaxiesml").rglob("images.hdf5")).stat().st_size
+    assert f"writing about {size / 1e3:.1f} kB to {out}" in done.stderr
+
+
+def test_without_a_folder_a_new_one_is_made(built, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = run("hsc-galaxiesml", "--format", "galaxiesml", "--root", built)
+    assert done.exit_code == 0, done.output
+    assert {p.name for p in tmp_path.iterdir()} == {"home", "hsc_galaxiesml_extended_galaxiesml"}
+    made = tmp_path / "hsc_galaxiesml_extended_galaxiesml"
+    assert f"to {made}\n" in done.stderr
+    assert len(list(made.iterdir())) == 6
+
+
+def test_a_full_disk_is_noticed_before_anything_is_written(built, tmp_path, monkeypatch):
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1000))
+    done = run("hsc-galaxiesml", "--format", "galaxiesml", "--root", built, "-o", tmp_path / "o")
+    assert isinstance(done.exception, StorageError)
+    assert "free some space or choose another --output" in done.exception.message
+    assert not (tmp_path / "o").exists()
+
+
+def test_what_stands_in_for_the_full_dataset_is_said_once(tmp_path, monkeypatch):
+    monkeypatch.setattr("galaxyds.specs.get_spec", lambda name: NAMED)
+    make_build(tmp_path, spec=NAMED, limit=60)
+    done = run("hsc-galaxiesml", "--format", "galaxiesml", "--root", tmp_path, "-o", tmp_path / "o")
+    assert done.exit_code == 0, done.output
+    assert done.output.count("the full dataset is not built here") == 1
 
 
 def test_a_second_export_does_not_overwrite(built, tmp_path):
@@ -61,7 +106,10 @@ def test_a_second_export_does_not_overwrite(built, tmp_path):
 @pytest.mark.parametrize(
     ("layout", "words"),
     [
-        ("galaxiesml", "its authors use another one; formats of sdss-qso: none beside the HDF5"),
+        (
+            "galaxiesml",
+            "its authors did not publish it so; formats of sdss-qso: none beside the HDF5",
+        ),
         ("csv", "there is no such format; formats of sdss-qso: none"),
     ],
 )
@@ -76,3 +124,5 @@ def test_the_formats_of_a_dataset_are_named(built):
     error = run("hsc-galaxiesml", "--format", "fits", "--root", built).exception
     assert isinstance(error, UsageError)
     assert "there is no such format; formats of hsc-galaxiesml: galaxiesml" in error.message
+    error = run("hsc-galaxiesml", "--format", "galaxyml", "--root", built).exception
+    assert "there is no such format (did you mean galaxiesml?)" in error.message

@@ -203,9 +203,12 @@ def test_indices_follow_the_protocol_of_sequences(train):
         ({"split": "train", "fold": 1}, "no folds"),
         ({"split": "train", "bands": "uz"}, "has the bands u, g, r"),
         ({"split": "train", "bands": ""}, "has the bands u, g, r"),
-        ({"split": "train", "columns": ["redshfit"]}, "no column redshfit"),
+        ({"split": "train", "columns": ["redshfit"]}, "redshfit: did you mean redshift"),
         ({"split": "train", "columns": "redshift"}, "must be a list"),
-        ({"split": "train", "columns": ["row_r"]}, "no column row_r"),
+        (
+            {"split": "train", "columns": ["row_r"]},
+            "no column row_r: see: galaxyds info tiny-sky --columns",
+        ),
         ({"split": "train", "config": "extnded"}, "extended, baseline"),
     ],
 )

@@ -12,12 +12,12 @@ import pytest
 
 from galaxyds.errors import DataIntegrityError, StorageError, UsageError
 from galaxyds.spec import SPLITS, Column
+from galaxyds.specs import get_spec
 from galaxyds.store.galaxiesml import (
     PUBLISHED_COLUMNS,
-    PUBLISHED_COUNTS,
     Difference,
-    file_names,
     open_published,
+    unwritten,
     write_published,
 )
 from galaxyds.store.galaxiesml import export as export_module
@@ -37,6 +37,9 @@ COLUMNS = (
 )
 NAMED = ("train", "validation", "test")
 WORDS = ("training", "validation", "testing")
+FILES = {s: f"5x8x8_{word}_with_morphology.hdf5" for s, word in zip(NAMED, WORDS, strict=True)}
+NAMES = {"redshift": "specz_redshift"}
+POSITIONS = ("x_coord", "y_coord", "x_coord_x", "x_coord_y", "y_coord_x", "y_coord_y")
 CHUNKS = {
     "cutouts": (1, *SHAPE),
     "runs": (16, *SHAPE),
@@ -86,8 +89,7 @@ def publish(folder, *, chunks="cutouts", order=None, edit=None, seed=3, **option
 
 
 def read(paths, columns=COLUMNS, **options):
-    counts = options.pop("counts", {})
-    return open_published(paths, columns, shape=SHAPE, counts=counts, **options)
+    return open_published(paths, columns, shape=SHAPE, names=NAMES, **options)
 
 
 def pixels_of(published, size=256):
@@ -98,8 +100,10 @@ def test_the_names_are_the_published_ones():
     assert len(PUBLISHED_COLUMNS) == len(set(PUBLISHED_COLUMNS)) == 88
     for name in ("object_id", "specz_redshift", "y_central_image_pop_15px_rad", "x_coord_y"):
         assert name in PUBLISHED_COLUMNS
-    assert sum(PUBLISHED_COUNTS.values()) == 286_401
-    assert file_names(5, 127)["test"] == "5x127x127_testing_with_morphology.hdf5"
+    files = get_spec("hsc-galaxiesml").files
+    assert sum(count for _, _, count in files.splits) == 286_401
+    assert files.files(127)["test"] == "5x127x127_testing_with_morphology.hdf5"
+    assert dict(files.names) == NAMES
 
 
 @pytest.mark.parametrize("chunks", CHUNKS)
@@ -276,9 +280,37 @@ def test_every_difference_is_said(tmp_path):
     np.testing.assert_array_equal(pixels_of(published), pixels)
 
 
-def test_counts_are_compared_with_the_paper_by_default(tmp_path):
-    published = open_published(publish(tmp_path), COLUMNS, shape=SHAPE)
-    assert [d.expected for d in published.differences] == ["204,573", "40,914", "40,914"]
+def test_columns_of_ours_are_missed_quietly_and_published_ones_aloud(tmp_path):
+    """What the published layout has and what it has not is taken from the real spec."""
+    stored = get_spec("hsc-galaxiesml").stored_columns()
+    own = {c.name for c in stored} - {"redshift", "split_0"} - set(PUBLISHED_COLUMNS)
+    assert {"split_1", "tract", "raw_rows", "pad_columns", "cutout_flags", "cutout_x"} <= own
+
+    def edit(file, split):
+        for name in POSITIONS:  # published, and in no build: no difference either
+            file[name] = file["ra"][()]
+
+    published = read(publish(tmp_path, edit=edit), stored)
+    missed = {d.what.split()[1] for d in published.differences if d.got == "no such column"}
+    assert missed == set(PUBLISHED_COLUMNS) - set(POSITIONS) - set(values()[1])
+    assert not {d.what for d in published.differences} & {f"column {p}" for p in POSITIONS}
+    assert all(published.table[name].null_count == ROWS for name in own)
+
+
+def test_a_column_that_only_some_files_have_is_told(tmp_path):
+    def edit(file, split):
+        if split != "test":
+            file["tract"] = np.zeros(len(file["ra"]), "i4")
+
+    tract = Column(name="tract", dtype="int32", nullable=True, sentinel=-1, description="tract")
+    told = read(publish(tmp_path, edit=edit), (*COLUMNS, tract)).differences
+    assert [(d.what, d.got) for d in told] == [("column tract", f"none in {FILES['test']}")]
+
+
+def test_no_counts_are_expected_unless_they_are_given(tmp_path):
+    paths = publish(tmp_path)
+    assert read(paths).differences == ()
+    assert [d.expected for d in read(paths, counts={"train": 204_573}).differences] == ["204,573"]
 
 
 @pytest.mark.parametrize(
@@ -324,7 +356,10 @@ def ours(rows=ROWS):
 
 def export(folder, **options):
     pixels, columns, splits = ours()
-    return write_published(folder, images=pixels, columns=columns, splits=splits, size=8, **options)
+    return write_published(
+        folder, images=pixels, columns=columns, splits=splits, file_names=FILES, names=NAMES,
+        **options,
+    )  # fmt: skip
 
 
 def test_what_is_written_is_read_back(tmp_path):
@@ -414,8 +449,9 @@ def test_equal_values_give_equal_bytes(tmp_path, monkeypatch):
 def test_a_split_without_rows(tmp_path):
     pixels, columns, splits = ours()
     written = write_published(
-        tmp_path, images=pixels, columns=columns, splits=np.zeros_like(splits), size=8
-    )
+        tmp_path, images=pixels, columns=columns, splits=np.zeros_like(splits), file_names=FILES,
+        names=NAMES,
+    )  # fmt: skip
     published = read(dict(zip(NAMED, written[::2], strict=True)))
     np.testing.assert_array_equal(pixels_of(published), pixels)
 
@@ -442,7 +478,8 @@ def test_all_files_appear_or_none(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"size": 9}, r"are not \(n, bands, 9, 9\)"),
+        ({"images": np.zeros((ROWS, 8, 8), "f4")}, r"are not \(n, bands, rows, columns\)"),
+        ({"file_names": {"train": "a", "test": "b"}}, "no file name for validation"),
         ({"splits": np.zeros(3, "i1")}, "not as many rows in split"),
         ({"splits": np.full(ROWS, 3, "i1")}, "not all among 0 to 2"),
         ({"columns": {"ra": np.zeros(ROWS)}}, "object_id is missing"),
@@ -451,7 +488,16 @@ def test_all_files_appear_or_none(tmp_path, monkeypatch):
 )
 def test_what_does_not_fit_is_refused(tmp_path, change, words):
     pixels, columns, splits = ours()
-    given = {"images": pixels, "columns": columns, "splits": splits, "size": 8, **change}
+    given = {"images": pixels, "columns": columns, "splits": splits,
+             "file_names": FILES, **change}  # fmt: skip
     with pytest.raises(UsageError, match=words):
         write_published(tmp_path, **given)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_columns_that_an_export_lacks_are_named():
+    """Every stored column of the real spec is there, under its own name."""
+    spec = get_spec("hsc-galaxiesml")
+    assert unwritten((c.name for c in spec.stored_columns()), dict(spec.files.names)) == POSITIONS
+    assert unwritten(PUBLISHED_COLUMNS) == ()
+    assert "specz_redshift" in unwritten(["redshift"])

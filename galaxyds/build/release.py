@@ -8,7 +8,7 @@ from pathlib import Path
 
 from galaxyds.archives.base import Need, RecordArchive, RemoteFile
 from galaxyds.build.context import Context
-from galaxyds.build.space import held, product_bytes
+from galaxyds.build.space import HUB_SHARE, held
 from galaxyds.build.workspace import write_facts
 from galaxyds.errors import NotInArchiveError, UsageError
 from galaxyds.spec import Config, DatasetSpec, PublishedFiles
@@ -82,8 +82,8 @@ def fetch(context: Context, folder: Path) -> str:
     }
     every = [file for files in wanted.values() for file in files.values()]
     total = sum(file.bytes for file in every)
-    rows = sum(count for *_, count in release_of(context).files.splits)
-    needed = total + product_bytes(context, rows) - held(folder)
+    # Once as published, once as HDF5, once in the hub folder.
+    needed = int((2 + HUB_SHARE) * total) - held(folder)
     require_space(folder, needed, what=f"taking over {context.spec.name}")
     done = 0
     context.reporter.progress(0, total, "bytes")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import shlex
 
 import h5py
 import numpy as np
@@ -148,3 +150,50 @@ def test_a_published_file_with_an_external_link_is_refused(sample, tmp_path, mon
     assert isinstance(error, DataIntegrityError)
     assert "more is refused: a soft or external link" in error.message
     assert not list((tmp_path / "home").rglob("images.hdf5"))
+
+
+def both_sizes(sample):
+    """The six files of a record: 127 pixels, and their middle as the authors may have cut it."""
+    pixels, columns, splits = sample
+    rng = np.random.default_rng(3)
+    large = rng.normal(0, 1, (ROWS, 5, 127, 127)).astype("f4")
+    large[..., 31:95, 31:95] = pixels
+    renamed = published((large, columns, splits))
+    return {n.replace("64x64", "127x127"): f for n, f in renamed.items()} | published(sample)
+
+
+def test_both_sizes_are_built_and_found_again_under_either_name(sample, tmp_path, monkeypatch):
+    home = tmp_path / "home"
+    common = ("--archive", "release", "--root", home)
+    with ZenodoEmulator(both_sizes(sample)) as server:
+        monkeypatch.setenv("GALAXYDS_ZENODO_URL", server.url)
+        first = run("build", "hsc-galaxiesml", *common)
+        assert first.exit_code == 0, first.output
+        assert (
+            "hsc-galaxiesml/127:1.0.0+release and hsc-galaxiesml/64:1.0.0+release" in first.output
+        )
+        asked = len(server.requests)
+        for address in ("hsc-galaxiesml/64", "hsc-galaxiesml/127", "hsc-galaxiesml"):
+            again = run("build", address, *common)
+            assert again.exit_code == 0, again.output
+            assert "Already built" in again.output
+        assert len(server.requests) == asked
+    assert run("verify", "hsc-galaxiesml", "--root", home).exit_code == 0
+
+
+def test_the_command_that_verify_advises_mends_a_release(sample, tmp_path, monkeypatch):
+    home = tmp_path / "home"
+    with ZenodoEmulator(published(sample)) as server:
+        monkeypatch.setenv("GALAXYDS_ZENODO_URL", server.url)
+        assert build(home).exit_code == 0
+        (images,) = home.glob("hsc_galaxiesml/64/*/images.hdf5")
+        damaged = bytearray(images.read_bytes())
+        damaged[-1000] ^= 1
+        images.write_bytes(damaged)
+        checked = run("verify", "hsc-galaxiesml/64", "--root", home, "--json")
+        assert checked.exit_code == DataIntegrityError.exit_code
+        report = json.loads(checked.stdout[checked.stdout.index("{") :])
+        (advice,) = {check["advice"] for check in report["checks"] if not check["ok"]}
+        mended = run(*shlex.split(advice.removeprefix("run galaxyds ")))
+        assert mended.exit_code == 0, mended.output
+    assert run("verify", "hsc-galaxiesml/64", "--root", home).exit_code == 0

@@ -247,7 +247,10 @@ class CutoutArchive(Protocol):
         """Yield the point-spread functions at every object, in order; as :meth:`cutouts`."""
 
     def cutout_bytes(self, bands: Sequence[str], *, half_size: float) -> int:
-        """Bytes to transfer per object, estimated (0 if nothing is transferred)."""
+        """Bytes to transfer per object, estimated (0 if nothing is transferred).
+
+        What :meth:`cutouts` and :meth:`point_spreads` bring, together.
+        """
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -26,6 +26,9 @@ class Policy:
         Seconds; a longer ``Retry-After`` is cut to this.
     timeout : (float, float)
         Seconds to connect, and between two pieces of an answer.
+    first_attempts : int or None
+        Tries while no connection has come about and none ever did in this session: a wrong address
+        is said soon.  None for as many as ever.
     """
 
     attempts: int = 10
@@ -33,6 +36,7 @@ class Policy:
     longest_pause: float = 60.0
     longest_retry_after: float = 120.0
     timeout: tuple[float, float] = (15.0, 120.0)
+    first_attempts: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,12 +88,22 @@ class Call:
 
 
 class Setback(NamedTuple):
-    """An attempt that failed in a way that may pass."""
+    """An attempt that failed in a way that may pass; ``unreachable`` if nothing was connected."""
 
     reason: str
     status: int | None = None
     retry_after: float | None = None
     refused: bool = False
+    unreachable: bool = False
+
+
+def is_unreachable(error: requests.exceptions.RequestException) -> bool:
+    """Whether no connection came about: the name is unknown, nobody listens or answers there."""
+    if isinstance(error, requests.exceptions.ConnectTimeout):
+        return True
+    inner = error.args[0] if error.args else None
+    reason = getattr(inner, "reason", None)
+    return isinstance(reason, urllib3.exceptions.NewConnectionError)
 
 
 def cause(error: BaseException) -> str:

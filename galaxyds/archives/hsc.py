@@ -200,5 +200,6 @@ class HSCArchive:
         return self._psf.point_spreads(objects, bands)
 
     def cutout_bytes(self, bands: Sequence[str], *, half_size: float) -> int:
-        """Bytes to transfer per object, estimated."""
-        return self._cutouts.cutout_bytes(bands, half_size=half_size)
+        """Bytes to transfer per object, estimated: its cutouts and point-spread functions."""
+        cutouts = self._cutouts.cutout_bytes(bands, half_size=half_size)
+        return cutouts + self._psf.point_spread_bytes(bands)

@@ -15,6 +15,8 @@ from galaxyds.archives.hsc_session import Connections, StreamHttp, shared_rate
 from galaxyds.archives.hsc_settings import RERUN, base_url
 from galaxyds.archives.tarstream import BLOCK, Member
 
+SETTING = "GALAXYDS_HSC_CUTOUT_URL"
+"""Setting that holds the address of the cutout service."""
 _COLUMNS = "#? rerun type filter tract ra dec sw sh image mask variance"
 _NAMES = re.compile(
     r"arch-[0-9]{1,12}-[0-9]{1,12}/"
@@ -65,10 +67,13 @@ class HSCCutouts:
         http: StreamHttp | None = None,
         connections: Connections | None = None,
     ) -> None:
-        self.url = url or base_url("GALAXYDS_HSC_CUTOUT_URL")
+        self.url = url or base_url(SETTING)
         # Making 990 cutouts takes the service minutes; its own client waits for an hour.
         self.http = http or StreamHttp(
-            "HSC cutouts", policy=Policy(timeout=(15.0, 1800.0)), rate=shared_rate()
+            "HSC cutouts",
+            policy=Policy(timeout=(15.0, 1800.0)),
+            rate=shared_rate(),
+            setting=SETTING,
         )
         self.connections = connections or Connections()
 
@@ -128,7 +133,7 @@ class HSCCutouts:
         return ListService(
             url=self.url, http=self.http, connections=self.connections, names=_NAMES,
             text=lambda lines: list_text(lines, half_size=half_size), read=read,
-            most=4 * side * side + _HEADERS, setting="GALAXYDS_HSC_CUTOUT_URL",
+            most=4 * side * side + _HEADERS, setting=SETTING,
         )  # fmt: skip
 
 

@@ -30,6 +30,8 @@ from galaxyds.errors import (
     storage_error,
 )
 
+SETTING = "GALAXYDS_HSC_CATALOG_URL"
+"""Setting that holds the address of the catalogue service."""
 CLIENT_VERSION = 20190514.1
 """Version that the survey's own script states."""
 MAX_TABLE_BYTES = 8 << 30
@@ -41,6 +43,7 @@ _DONE, _ERROR = (
 )  # other words of a status are not verified: such a job is waited for
 _ENDED = ("cancel", "abort")
 _JSON_BYTES = 4 << 20
+_TIDYING = Policy(attempts=2, timeout=(10.0, 10.0), longest_retry_after=10.0)
 
 
 class HSCJobs:
@@ -59,10 +62,13 @@ class HSCJobs:
     def __init__(
         self, base: str | None = None, *, release: str = "pdr2", http: StreamHttp | None = None
     ) -> None:
-        self.base = (base or base_url("GALAXYDS_HSC_CATALOG_URL")).rstrip("/")
+        self.base = (base or base_url(SETTING)).rstrip("/")
         self.release = release
         self.http = http or StreamHttp(
-            "HSC catalogue", policy=Policy(timeout=(15.0, 660.0)), rate=shared_rate()
+            "HSC catalogue",
+            policy=Policy(timeout=(15.0, 660.0)),
+            rate=shared_rate(),
+            setting=SETTING,
         )
 
     def __repr__(self) -> str:
@@ -104,7 +110,7 @@ class HSCJobs:
             for step in ("cancel", "delete") if running else ("delete",):
                 with suppress(ArchiveError, CredentialsError):  # a left-over job harms nobody
                     # Tidying up must not keep a user waiting who interrupted.
-                    self._send(step, {"id": job}, attempts=2)
+                    self._send(step, {"id": job}, policy=_TIDYING)
 
     # one step each ---------------------------------------------------------------------------
 
@@ -119,7 +125,8 @@ class HSCJobs:
         try:
             # After a cut nobody knows whether the job was taken, and a second one costs the
             # service as much again: few attempts.
-            answer = self._send("submit", body, attempts=3)
+            policy = dataclasses.replace(self.http.policy, attempts=3)
+            answer = self._send("submit", body, policy=policy)
         except ArchiveError as error:
             if error.values.get("status") != 406:
                 raise
@@ -171,26 +178,24 @@ class HSCJobs:
     # requests --------------------------------------------------------------------------------
 
     def _call(self, step: str, body: dict[str, Any]) -> Call:
-        found = account()
+        found = account(self.base, SETTING)
         credential = {"account_name": found.user, "password": found.password}
         return Call(
             method="POST", url=f"{self.base}/{step}", secret=True,
             json={"credential": credential, "clientVersion": CLIENT_VERSION, **body},
         )  # fmt: skip
 
-    def _send(self, step: str, body: dict[str, Any], *, attempts: int | None = None) -> Answer:
+    def _send(self, step: str, body: dict[str, Any], *, policy: Policy | None = None) -> Answer:
         http = self.http
-        if attempts is not None:
+        if policy is not None:
             http = copy.copy(http)
-            http.policy = dataclasses.replace(http.policy, attempts=attempts)
+            http.policy = policy
         try:
             return http.send(self._call(step, body), max_bytes=_JSON_BYTES)
         except CredentialsError as error:
             raise refused(error) from None
         except NotInArchiveError as error:
-            raise ArchiveError(
-                f"{error.message}: check GALAXYDS_HSC_CATALOG_URL", **error.values
-            ) from None
+            raise ArchiveError(f"{error.message}: check {SETTING}", **error.values) from None
 
     def _asked(self, once: Any, call: Call) -> Lines:
         try:

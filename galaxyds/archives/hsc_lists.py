@@ -205,7 +205,7 @@ class ListService(Generic[_Content]):
 
     def call(self, lines: Sequence[Line]) -> Call:
         """Return the request: one file as multipart/form-data, the account as HTTP Basic."""
-        found = account()
+        found = account(self.url, self.setting)
         token = base64.b64encode(f"{found.user}:{found.password}".encode()).decode("ascii")
         REDACTION.conceal(token)
         body = (

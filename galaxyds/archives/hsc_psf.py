@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -9,13 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from galaxyds.archives.base import CutoutObject, PointSpread
+from galaxyds.archives.bounded import FITS_BLOCK
 from galaxyds.archives.calls import Policy
 from galaxyds.archives.hsc_fits import read_point_spread
 from galaxyds.archives.hsc_lists import Found, Line, ListService, batches, lines_of
 from galaxyds.archives.hsc_session import Connections, StreamHttp, shared_rate
 from galaxyds.archives.hsc_settings import RERUN, base_url
-from galaxyds.archives.tarstream import Member
+from galaxyds.archives.tarstream import BLOCK, Member
 
+SETTING = "GALAXYDS_HSC_PSF_URL"
+"""Setting that holds the address of the PSF service."""
 _COLUMNS = "#? rerun ra dec filter type centered"
 # Whether the files lie in a folder is not verified: with one and without are taken.
 _NAMES = re.compile(
@@ -23,6 +27,7 @@ _NAMES = re.compile(
     rf"(?P<line>[1-9][0-9]{{0,4}})-psf-calexp-{RERUN}-(?P<filter>[A-Z0-9-]{{1,12}})-"
     r"(?P<tract>[0-9]{1,6})-[0-9],[0-9]-[0-9.]{1,12}-(?:-?[0-9.]{1,12})\.fits"
 )
+_USUAL = 43  # pixels; sizes vary from place to place
 _WIDEST = 151
 _HEADERS = 64 << 10
 _OFF_CENTRE = 1  # pixels by which a sharp centre may round to the neighbour
@@ -83,9 +88,9 @@ class HSCPointSpreads:
         http: StreamHttp | None = None,
         connections: Connections | None = None,
     ) -> None:
-        self.url = url or base_url("GALAXYDS_HSC_PSF_URL")
+        self.url = url or base_url(SETTING)
         self.http = http or StreamHttp(
-            "HSC PSF", policy=Policy(timeout=(15.0, 1800.0)), rate=shared_rate()
+            "HSC PSF", policy=Policy(timeout=(15.0, 1800.0)), rate=shared_rate(), setting=SETTING
         )
         self.connections = connections or Connections()
 
@@ -113,6 +118,11 @@ class HSCPointSpreads:
             for place, one in enumerate(batch):
                 yield _point_spread(one, {band: Line(place, one, band) for band in bands}, found)
 
+    def point_spread_bytes(self, bands: Sequence[str]) -> int:
+        """Bytes to transfer per object, estimated: a header and an image of float64 per band."""
+        image = math.ceil(8 * _USUAL**2 / FITS_BLOCK) * FITS_BLOCK
+        return len(bands) * (FITS_BLOCK + image + BLOCK)
+
     def _service(self) -> ListService[NDArray[np.float64]]:
         def read(member: Member, line: Line) -> NDArray[np.float64]:
             del line
@@ -121,7 +131,7 @@ class HSCPointSpreads:
         return ListService(
             url=f"{self.url}?bulk=on", http=self.http, connections=self.connections,
             names=_NAMES, text=list_text, read=read, most=8 * _WIDEST**2 + _HEADERS,
-            setting="GALAXYDS_HSC_PSF_URL",
+            setting=SETTING,
         )  # fmt: skip
 
 

@@ -26,7 +26,7 @@ import requests
 import urllib3
 
 from galaxyds._version import __version__
-from galaxyds.archives.calls import Answer, Call, Policy, Setback, cause
+from galaxyds.archives.calls import Answer, Call, Policy, Setback, cause, is_unreachable
 from galaxyds.archives.partial import Expected, PartFile, content_range
 from galaxyds.archives.rate import Clock, RateLimit
 from galaxyds.archives.redact import install, looks_like_html, server_words, shown_url
@@ -74,6 +74,8 @@ class Http:
         Time.
     jitter : callable
         Returns a number in [0, 1) that spreads the pauses.
+    setting : str
+        Setting that holds the address, for the message that nobody is there.
     """
 
     def __init__(
@@ -84,8 +86,11 @@ class Http:
         rate: RateLimit | None = None,
         clock: Clock | None = None,
         jitter: Callable[[], float] = spread,
+        setting: str = "",
     ) -> None:
         self.service = service
+        self.setting = setting
+        self.reached = False
         self.policy = policy or Policy()
         self.clock = clock or Clock()
         self.rate = rate or RateLimit(0.1, clock=self.clock)
@@ -305,7 +310,7 @@ class Http:
         self.rate.wait(urlsplit(url).netloc.rpartition("@")[2])
         headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **call.headers}
         try:
-            return self._session().request(
+            reply = self._session().request(
                 call.method,
                 url,
                 headers=headers,
@@ -320,7 +325,10 @@ class Http:
         except (requests.exceptions.SSLError, requests.exceptions.InvalidURL) as error:
             reason = cause(error)
         except requests.exceptions.RequestException as error:
-            return Setback(cause(error))
+            return Setback(cause(error), unreachable=is_unreachable(error))
+        else:
+            self.reached = True
+            return reply
         # Outside of the except clause: the original text, with its query, is not chained.
         raise ArchiveError(
             f"{self.service} cannot be asked at {shown_url(url)}: {reason}",
@@ -429,28 +437,33 @@ class Http:
             if not isinstance(result, Setback):
                 return result
             last = result
-            if not call.repeatable and not last.refused:
+            most = self._attempts(last)
+            if attempt + 1 >= most or not (call.repeatable or last.refused):
                 break
-            if attempt + 1 < self.policy.attempts:
-                pause = self._pause(attempt, last.retry_after)
-                level = logging.WARNING if attempt >= _PATIENCE else logging.INFO
-                words = "%s: %s; attempt %d of %d in %.0f s"
-                _LOG.log(
-                    level,
-                    words,
-                    self.service,
-                    last.reason,
-                    attempt + 2,
-                    self.policy.attempts,
-                    pause,
-                )
-                self.clock.sleep(pause)
+            pause = self._pause(attempt, last.retry_after)
+            level = logging.WARNING if attempt >= _PATIENCE else logging.INFO
+            words = "%s: %s; attempt %d of %d in %.0f s"
+            _LOG.log(level, words, self.service, last.reason, attempt + 2, most, pause)
+            self.clock.sleep(pause)
         url = shown_url(call.url)
         raise ArchiveError(
             f"{self.service} failed {attempt + 1} times at {url}, the last time: {last.reason}; "
-            "run the same command again later to go on",
+            f"{self._next_step(last)}",
             service=self.service, url=url, status=last.status, answer=last.reason,
         )  # fmt: skip
+
+    def _attempts(self, last: Setback) -> int:
+        """Tries that a request is worth after this setback."""
+        first = self.policy.first_attempts
+        if first is None or self.reached or not last.unreachable:
+            return self.policy.attempts
+        return min(first, self.policy.attempts)
+
+    def _next_step(self, last: Setback) -> str:
+        again = "run the same command again later to go on"
+        if last.unreachable and self.setting:
+            return f"check the network and {self.setting}, then {again.replace(' later', '')}"
+        return again
 
     def _pause(self, attempt: int, retry_after: float | None) -> float:
         if retry_after is not None:

@@ -16,6 +16,7 @@ from galaxyds.archives.predicates import Dialect, conjunct, expression, is_plain
 from galaxyds.errors import UsageError, one_line
 from galaxyds.spec import Column
 
+_WIDE = {"tsql": "float", "postgres": "double precision"}  # floating point of 64 bits
 # SkyServer turns ; into #, and strips comments even inside of quotes.
 _FORBIDDEN = (";", "--", "/*", "*/", "\\")
 
@@ -188,15 +189,16 @@ def _fields(query: CatalogQuery, dialect: Dialect) -> str:
     """Render the columns; 32-bit ones that a cut may test come with all their digits.
 
     SkyServer prints a ``real`` with seven digits, too few to tell 4.9999995 from 5: without the
-    cast a row that passed ``z < 5`` there would fail it here.
+    cast a row that passed ``z < 5`` there would fail it here.  PostgreSQL before version 12 prints
+    six, which is too few for a value that is stored, too: there every 32-bit column is cast.
     """
     tested = _names_used(query.predicates) | {name.lower() for name in query.exact}
-    if dialect != "tsql":
-        tested = frozenset()
+    wide = _WIDE.get(dialect)
     fields = []
     for column, name in zip(query.columns, output_names(query), strict=True):
-        if column.dtype == "float32" and column.name.lower() in tested:
-            fields.append(f"CAST({column.archive} AS float) AS {name}")
+        exact = dialect == "postgres" or column.name.lower() in tested
+        if wide and exact and column.dtype == "float32":
+            fields.append(f"CAST({column.archive} AS {wide}) AS {name}")
         elif is_plain(column.archive) == name:
             fields.append(column.archive)
         else:

@@ -20,6 +20,7 @@ from urllib.parse import quote, urlsplit
 
 from galaxyds import settings
 from galaxyds.archives.base import RemoteFile
+from galaxyds.archives.calls import Policy
 from galaxyds.archives.http import Http, rate_directory
 from galaxyds.archives.rate import RateLimit
 from galaxyds.archives.redact import looks_like_html, server_words, shown_url
@@ -44,6 +45,7 @@ _LARGEST_FILE = 200 * 10**9
 """Bytes; the largest file of GalaxiesML has about 66 GB."""
 _WORTH_GOING_ON = 16 << 20
 """Bytes; a transfer that brought as many before it failed is taken up again."""
+_FIRST_ATTEMPTS = 6  # some 15 s; what has once been reached is waited for longer
 _LOG = logging.getLogger(__name__)
 
 
@@ -70,7 +72,10 @@ class ZenodoRecord:
     def __init__(self, record: str, *, url: str | None = None, http: Http | None = None) -> None:
         self.record = record
         self.url = (url or settings.url(VARIABLE, DEFAULT_URL)).rstrip("/")
-        self.http = http or Http("Zenodo", rate=RateLimit(INTERVAL, rate_directory()))
+        self.http = http or Http(
+            "Zenodo", policy=Policy(first_attempts=_FIRST_ATTEMPTS), setting=VARIABLE,
+            rate=RateLimit(INTERVAL, rate_directory()),
+        )  # fmt: skip
 
     def endpoints(self) -> dict[str, str]:
         """Base URLs in use, by service."""

@@ -5,15 +5,17 @@ from __future__ import annotations
 import pickle
 from multiprocessing.reduction import ForkingPickler
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+import requests
 
-from galaxyds.archives.base import CatalogArchive, CutoutArchive
+from galaxyds.archives.base import CatalogArchive, CutoutArchive, CutoutObject
 from galaxyds.archives.hsc import HSCArchive, HSCCatalog
 from galaxyds.archives.hsc_jobs import HSCJobs
-from galaxyds.archives.rate import Clock
+from galaxyds.archives.rate import Clock, RateLimit
 from galaxyds.errors import ArchiveError, UsageError
 from galaxyds.testing import CatalogContract
 from tests.servers.hsc_rows import BANDS, columns, database, only_tested, question
@@ -80,6 +82,37 @@ class TestRows:
         assert pc.sum(pc.is_inf(magnitudes)).as_py() == infinite > 2
         assert rows.column("specz_mag_i").null_count > 5
 
+    def test_32_bit_values_come_with_all_their_digits(self, catalog, hsc_server):
+        """The service prints a real with six digits: whatever is stored is asked for in 64 bits."""
+        rows = catalog.rows(question(predicates=()))
+        got = rows.filter(pc.is_valid(rows["i_cmodel_mag"])).sort_by("object_id")
+        for name in ("i_cmodel_mag", "i_cmodel_magsigma"):
+            wanted = by_hand(
+                f"f.{name}", order="ORDER BY f.object_id",
+                tail="FROM pdr2_wide.forced AS f JOIN pdr2_wide.specz USING (object_id) "
+                "WHERE NOT isnan(f.i_cmodel_mag)",
+            )  # fmt: skip
+            exact = np.array(wanted, np.float32)[:, 0]
+            np.testing.assert_array_equal(got[name].to_numpy(), exact)
+            six = np.array([f"{value:.6g}" for value in exact], np.float32)
+            assert (six != exact).any()
+
+    def test_a_value_beside_a_cut_stays_on_its_side(self, hsc_server, stream_http):
+        """19.9999981 passes a cut at 20; printed with six digits it would be 20."""
+        beside = np.nextafter(np.float32(20), np.float32(0))
+        forced = {"object_id": [1, 2], "i_cmodel_mag": np.array([beside, 20], np.float32)}
+        with duckdb.connect() as connection:
+            connection.execute("CREATE SCHEMA pdr2_wide")
+            connection.register("incoming", pa.table(forced))
+            connection.execute("CREATE TABLE pdr2_wide.forced AS SELECT * FROM incoming")
+            hsc_server.execute = lambda text: connection.sql(text).to_arrow_table()
+            asked = tuple(c for c in columns() if c.name in forced)
+            rows = HSCCatalog(HSCJobs(http=stream_http)).rows(question(
+                columns=asked, vocabulary=asked, tables="pdr2_wide.forced", base="",
+                predicates=("i_cmodel_mag < 20",),
+            ))  # fmt: skip
+        assert rows.to_pylist() == [{"object_id": 1, "i_cmodel_mag": float(beside)}]
+
     @pytest.mark.parametrize("words", [("t", "f"), ("True", "False"), ("true", "false")])
     def test_spellings_of_booleans(self, catalog, hsc_server, words):
         hsc_server.booleans = words
@@ -116,13 +149,13 @@ class TestRows:
     def test_a_list_of_objects_is_split(self, catalog, hsc_server):
         everything = catalog.rows(question(predicates=()))
         some = sorted(set(everything.column("object_id").to_pylist()))[::3]
-        catalog.longest = 1_000
+        catalog.longest = 1_500
         only = question(predicates=(), only=("object_id", tuple(reversed(some))))
         rows = catalog.rows(only)
         assert rows.equals(everything.filter(pc.is_in(everything["object_id"], pa.array(some))))
         statements = [job.sql for job in hsc_server.jobs.values() if " IN (" in job.sql]
         assert len(statements) > 4
-        assert max(map(len, statements)) <= 1_000
+        assert max(map(len, statements)) <= 1_500
         assert catalog.count(only) == (rows.num_rows,)
         assert f"object_id IN ({len(some)} ids)" in catalog.sql(only)
         assert catalog.rows(question(only=("object_id", ()))).num_rows == 0
@@ -206,6 +239,77 @@ class TestArchive:
         monkeypatch.setenv("GALAXYDS_HSC_CUTOUT_URL", "ftp://x")
         with pytest.raises(UsageError, match="GALAXYDS_HSC_CUTOUT_URL must be an http"):
             HSCArchive()
+
+
+class TestAddresses:
+    SETTINGS = ("GALAXYDS_HSC_CATALOG_URL", "GALAXYDS_HSC_CUTOUT_URL", "GALAXYDS_HSC_PSF_URL")
+    SOME = (CutoutObject(object_id=1, ra=30.0, dec=0.5, tile=(30,)),)
+
+    def ask(self, archive, setting):
+        """Ask the service behind a setting."""
+        if setting == self.SETTINGS[0]:
+            archive.count(question(predicates=()))
+        elif setting == self.SETTINGS[1]:
+            list(archive.cutouts(self.SOME, "i", half_size=2))
+        else:
+            list(archive.point_spreads(self.SOME, "i"))
+
+    @pytest.mark.parametrize("setting", SETTINGS)
+    @pytest.mark.parametrize(("url", "reason"), [
+        (None, "Connection refused"), ("https://no-such-host.invalid/x", "host name not known"),
+    ])  # fmt: skip
+    def test_nobody_there(
+        self, hsc_server, monkeypatch, fake_time, closed_url, setting, url, reason
+    ):
+        monkeypatch.setenv(setting, url or closed_url)
+        archive = HSCArchive()
+        for service in (archive._jobs, archive._cutouts, archive._psf):
+            service.http.clock = fake_time.clock
+            service.http.rate = RateLimit(0.0, clock=fake_time.clock)
+        words = rf"{reason}; check the network and {setting}, then run the same command again"
+        with pytest.raises(ArchiveError, match=words):
+            self.ask(archive, setting)
+
+    @pytest.mark.parametrize("setting", SETTINGS)
+    @pytest.mark.parametrize("url", [
+        "http://example.org/x", "http://127.0.0.1.example.org/x", "http://10.0.0.1/x",
+        "http://localhost@example.org/x", "http://example.org\\@127.0.0.1/x", "http://[2001:db8::1]/",
+        "http://0.0.0.0/x",
+    ])  # fmt: skip
+    def test_no_account_in_clear_text(self, hsc_server, monkeypatch, setting, url):
+        monkeypatch.setenv(setting, url)
+        with pytest.raises(UsageError, match=f"{setting} is http://.* in clear text: use an https"):
+            HSCArchive()
+
+    @pytest.mark.parametrize("setting", SETTINGS)
+    def test_no_account_in_clear_text_to_a_given_address(self, hsc_server, setting, sent):
+        archive = HSCArchive(
+            catalog="http://example.org", cutouts="http://example.org/x", psf="HTTP://example.org/y"
+        )
+        with pytest.raises(UsageError, match=f"{setting} is http://example.org"):
+            self.ask(archive, setting)
+        assert sent == []
+
+    @pytest.mark.parametrize("url", [
+        "http://localhost:1/x", "http://127.3.2.1/x", "http://[::1]:8080/x", "https://example.org/x",
+    ])  # fmt: skip
+    def test_this_machine_and_https_are_fine(self, monkeypatch, url):
+        for setting in self.SETTINGS:
+            monkeypatch.setenv(setting, url)
+        assert set(HSCArchive().endpoints().values()) == {url}
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    """Addresses that the session asks; nothing goes out."""
+    seen = []
+
+    def refuse(session, method, url, **options):
+        seen.append(url)
+        raise requests.exceptions.ConnectionError
+
+    monkeypatch.setattr(requests.Session, "request", refuse)
+    return seen
 
 
 class TestContract(CatalogContract):

@@ -6,14 +6,17 @@ import logging
 import pickle
 import traceback
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 import pytest
+import requests
 
 from galaxyds.archives.hsc_csv import Lines, read_lines
 from galaxyds.archives.hsc_jobs import HSCJobs
 from galaxyds.archives.hsc_settings import REGISTER
+from galaxyds.archives.rate import RateLimit
 from galaxyds.errors import ArchiveError, CredentialsError
 from tests.servers import Fault
 from tests.servers.hsc import JOBS
@@ -30,6 +33,19 @@ def jobs(hsc_server, stream_http):
 
 def steps(server):
     return [job.steps for job in server.jobs.values()]
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    """Steps and time limits of the requests that really go out."""
+    request, seen = requests.Session.request, []
+
+    def noted(session, method, url, **options):
+        seen.append((url.rpartition("/")[2], options["timeout"]))
+        return request(session, method, url, **options)
+
+    monkeypatch.setattr(requests.Session, "request", noted)
+    return seen
 
 
 class TestRun:
@@ -153,6 +169,19 @@ class TestFailures:
         hsc_server.fail(*[Fault("502", where="/delete")] * 5)
         assert jobs(COUNT).num_rows == 1
         assert len(hsc_server.faults) == 3
+
+    def test_tidying_up_does_not_wait_for_a_silent_service(self, hsc_server, fake_time, sent):
+        jobs = HSCJobs()  # with its own patience: eleven minutes
+        jobs.http.clock, jobs.http.rate = fake_time.clock, RateLimit(0.0, clock=fake_time.clock)
+        late = Fault("429", headers={"Retry-After": "600"})
+        hsc_server.fail(*[replace(late, where=step) for step in ("/cancel", "/delete") * 2])
+        hsc_server.fail(*[Fault("502", where="/status")] * 10)
+        with pytest.raises(ArchiveError, match="failed 10 times"):
+            jobs(COUNT)
+        assert {timeout for step, timeout in sent if step == "status"} == {(15.0, 660.0)}
+        tidying = [(step, max(timeout)) for step, timeout in sent if step in ("cancel", "delete")]
+        assert tidying == [("cancel", 10.0)] * 2 + [("delete", 10.0)] * 2
+        assert all(pause < 11 for pause in fake_time.pauses[-2:])
 
     @pytest.mark.parametrize(("where", "kind", "body", "words"), [
         ("/submit", "body", b"[1]", "something that is no JSON object"),

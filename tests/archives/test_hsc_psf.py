@@ -64,6 +64,22 @@ def test_what_is_sent(psf, hsc_server):
     assert "\npdr2_wide 30.0000000000 0.5000000000 HSC-I coadd true\n" in text
 
 
+def test_bytes_are_about_right(psf, hsc_server):
+    """A plan counts cutouts and point-spread functions; sizes vary, so within a fifth."""
+    from galaxyds.archives.hsc import HSCArchive
+    from galaxyds.archives.hsc_cutouts import HSCCutouts
+    from tests.servers.hsc_files import parse_list, tar_of
+
+    (line,) = parse_list("#? rerun ra dec filter type\npdr2_wide 30 0.5 HSC-I coadd\n")
+    data = [psf_fits(spot(line, side=side)) for side in (41, 43)]
+    received = [len(tar_of([("a.fits", one)] * 100)) / 100 for one in data]
+    estimate = psf.point_spread_bytes("i")
+    assert received[0] / 1.05 < estimate < 1.2 * received[0]
+    assert received[1] / 1.05 < estimate < 1.05 * received[1]
+    together = HSCArchive().cutout_bytes("grizy", half_size=10.0)
+    assert together == HSCCutouts().cutout_bytes("grizy", half_size=10.0) + 5 * estimate
+
+
 def test_the_name_in_the_reference(psf, hsc_server):
     """The form that a real catalogue of these files quotes."""
     from galaxyds.archives.hsc_psf import _NAMES

@@ -5,7 +5,6 @@ from __future__ import annotations
 import email.utils
 import logging
 import pickle
-import socket
 import traceback
 
 import pytest
@@ -86,12 +85,43 @@ def test_a_missing_file_has_its_own_error(http, echo, kind, status):
         http.get(f"{echo.url}/x", max_bytes=MAX)
 
 
-def test_nobody_there(http, fake_time):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with pytest.raises(ArchiveError, match=r"failed 10 times .*: Connection refused"):
-        http.get(f"http://127.0.0.1:{port}/x", max_bytes=MAX)
+def test_nobody_there(http, closed_url):
+    words = r"failed 10 times .*: Connection refused; run the same command again later to go on$"
+    with pytest.raises(ArchiveError, match=words):
+        http.get(f"{closed_url}/x", max_bytes=MAX)
+
+
+class TestFirstContact:
+    @pytest.fixture
+    def hasty(self, http):
+        http.policy, http.setting = Policy(first_attempts=3), "GALAXYDS_TEST_URL"
+        return http
+
+    def test_a_wrong_address_is_said_soon(self, hasty, closed_url):
+        words = r"failed 3 times .*: Connection refused; check the network and GALAXYDS_TEST_URL, "
+        with pytest.raises(ArchiveError, match=words):
+            hasty.get(f"{closed_url}/x", max_bytes=MAX)
+
+    def test_an_unknown_name(self, hasty):
+        words = r"failed 3 times .*: host name not known; check the network and GALAXYDS_TEST_URL"
+        with pytest.raises(ArchiveError, match=words):
+            hasty.get("http://no-such-host.invalid/x", max_bytes=MAX)
+
+    def test_what_has_answered_once_is_waited_for(self, hasty, echo, closed_url):
+        hasty.get(f"{echo.url}/x", max_bytes=MAX)
+        with pytest.raises(ArchiveError, match="failed 10 times"):
+            hasty.get(f"{closed_url}/x", max_bytes=MAX)
+
+    @pytest.mark.parametrize("kind", ["503", "drop", "cut"])
+    def test_what_listens_is_waited_for(self, hasty, echo, kind):
+        echo.fail(*[kind] * 5)
+        assert hasty.get(f"{echo.url}/x", max_bytes=MAX).status == 200
+
+    def test_a_service_that_fails_is_no_wrong_address(self, hasty, echo):
+        echo.fail(*["drop"] * 10)
+        with pytest.raises(ArchiveError) as caught:
+            hasty.get(f"{echo.url}/x", max_bytes=MAX)
+        assert "GALAXYDS_TEST_URL" not in caught.value.message
 
 
 def test_too_many_bytes_are_not_read(http, echo):

@@ -152,7 +152,9 @@ def test_statements():
         " WHERE (a.z > 1 OR b.clean = 1) AND b.psfMag_g > 20"
         " AND a.specObjID > 9223372036854775808 ORDER BY a.specObjID"
     )
-    assert sql.select(asked, dialect="postgres", top=7).endswith(" ORDER BY a.specObjID LIMIT 7")
+    page = sql.select(asked, dialect="postgres", top=7)
+    assert page.endswith(" ORDER BY a.specObjID LIMIT 7")
+    assert "CAST(b.petroRad_r AS double precision) AS petroRad_r" in page
     listed = query(only=("field", (1, 2)))
     assert sql.shown(listed).endswith("WHERE b.field IN (2 ids) ORDER BY a.specObjID")
 

@@ -13,6 +13,7 @@ import pytest
 from galaxyds.archives import zenodo
 from galaxyds.archives.base import RecordArchive, RemoteFile
 from galaxyds.archives.calls import Policy
+from galaxyds.archives.rate import RateLimit
 from galaxyds.archives.zenodo import ZenodoRecord
 from galaxyds.errors import (
     ArchiveError,
@@ -272,3 +273,29 @@ def test_a_record_number_cannot_lead_elsewhere(server, http):
         record.files()
     assert server.requests[0].path == "/api/records/../users?x="
     assert json.dumps(server.requests[0].query) == "{}"
+
+
+class TestNobodyThere:
+    def session(self, record, fake_time):
+        """The record's own session, without real pauses."""
+        record.http.clock = record.http.rate.clock = fake_time.clock
+        record.http.rate = RateLimit(0.0, clock=fake_time.clock)
+        record.http.jitter = lambda: 1.0  # the longest pauses
+        return record
+
+    def test_a_wrong_address_is_said_within_20_seconds(self, monkeypatch, closed_url, fake_time):
+        monkeypatch.setenv("GALAXYDS_ZENODO_URL", closed_url)
+        record, begun = self.session(ZenodoRecord("1"), fake_time), fake_time.time
+        with pytest.raises(ArchiveError, match=r"check the network and GALAXYDS_ZENODO_URL"):
+            record.files()
+        assert 10 < fake_time.time - begun < 20
+
+    def test_a_transfer_that_had_begun_keeps_its_patience(self, fake_time, tmp_path):
+        with ZenodoEmulator(CONTENT) as server:
+            record = self.session(ZenodoRecord("11117528", url=server.url), fake_time)
+            file = record.files()[NAME]
+        record.http._session().close()  # the open connection outlives the server
+        begun = fake_time.time
+        with pytest.raises(ArchiveError, match="failed 10 times"):
+            record.fetch(file, tmp_path)
+        assert fake_time.time - begun > 60

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -125,6 +126,14 @@ def stream_http(fake_time: FakeTime) -> StreamHttp:
         rate=RateLimit(0.0, clock=fake_time.clock),
         jitter=lambda: 0.0,
     )
+
+
+@pytest.fixture
+def closed_url() -> str:
+    """Base URL of a port of this machine where nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{probe.getsockname()[1]}"
 
 
 @pytest.fixture

@@ -239,10 +239,18 @@ def uploaded(request: Request) -> str:
     return part.get_content()
 
 
+def printed(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A ``real`` as PostgreSQL before version 12 prints it, with six digits; the rest as it is."""
+    if not pa.types.is_float32(column.type):
+        return column
+    values = [None if value is None else float(f"{value:.6g}") for value in column.to_pylist()]
+    return pa.chunked_array([pa.array(values, pa.float64())])
+
+
 def table_csv(table: pa.Table, booleans: tuple[str, str] = ("t", "f")) -> bytes:
     """A table as the service writes it: a comment mark before the first name, NULL empty."""
     columns = [
-        pc.if_else(column, *booleans) if pa.types.is_boolean(column.type) else column
+        pc.if_else(column, *booleans) if pa.types.is_boolean(column.type) else printed(column)
         for column in table.columns
     ]
     sink = pa.BufferOutputStream()

@@ -1,13 +1,12 @@
 """Route B end to end: a build from HSC services on loopback that fail in every way they can.
 
 Behind the services stands the simulated sky, so the same build from the simulated archive, which
-knows no network, says what every value must be.  Nothing is measured here: the morphology has tests
-of its own.
+knows no network, says what every value must be, the Sersic fits through the delivered point-spread
+functions among them.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import traceback
 from concurrent.futures import ThreadPoolExecutor
@@ -19,19 +18,12 @@ from galaxyds.archives.simulated_hsc import SimulatedHSC
 from galaxyds.build import Request, build
 from galaxyds.errors import ArchiveError, CredentialsError, GalaxydsError
 from galaxyds.sky.hsc_fits import cutout_fits, point_spread_fits
-from galaxyds.specs._hsc import RAW_COLUMNS
-from galaxyds.specs.hsc_galaxiesml import SPEC
 from galaxyds.store import image_map, read_columns
 from tests.servers import Fault, HSCEmulator
 from tests.sky.hsc_small import SMALL
 
 CANARY = "canary-4711-pässword"
 WITHOUT_R = 87965349743429661  # an object of the universe that has no coadd in r
-UNMEASURED = dataclasses.replace(
-    SPEC,
-    measured=RAW_COLUMNS,
-    stages=tuple(stage for stage in SPEC.stages if stage != "morphology"),
-)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +53,6 @@ def make(root, archive, listed, *, drop=True):
         drop_failed=drop,
     )  # fmt: skip
     with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(1) as executor:
-        patch.setattr("galaxyds.build.engine.get_spec", lambda name: UNMEASURED)
         patch.setattr(SimulatedHSC.__init__, "__defaults__", (sky_seed(), SMALL))
         return build(request, executor=executor)
 

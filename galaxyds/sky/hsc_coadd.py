@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from galaxyds.archives.base import Cutout, CutoutObject, PointSpread
+from galaxyds.archives.base import NO_DATA, Cutout, CutoutObject, PointSpread
 from galaxyds.errors import UsageError
 from galaxyds.sky.hashing import keyed, label_word
 from galaxyds.sky.hsc_conditions import band_at, is_missing, kernel, noise_at
@@ -18,7 +18,6 @@ from galaxyds.sky.render import Image, galsim
 from galaxyds.sky.surveys import HSC, SurveyBand
 from galaxyds.sky.universe import Universe
 
-NO_DATA = "no data in the archive"
 PSF_SIZE = 41
 """Rows and columns of a point-spread image."""
 _FAINTEST = 0.005  # counts per pixel, a seventh of the noise in g; light below it is left out

@@ -136,8 +136,9 @@ def table(rows: int, spec: DatasetSpec = SPEC, seed: int = 0) -> pa.Table:
         "mag_g": pa.array(rng.uniform(18, 21.9, rows).astype("f4"), mask=missing),
         "warning": pa.array(rng.integers(0, 9, rows).astype("i4"), mask=missing),
     }
-    columns["cutout_x"] = np.full(rows, 3.5, "f4")
-    columns["cutout_y"] = rng.uniform(3, 4, rows).astype("f4")
+    middle = (spec.pixels.size - 1) / 2
+    columns["cutout_x"] = np.full(rows, middle, "f4")
+    columns["cutout_y"] = rng.uniform(middle - 0.5, middle + 0.5, rows).astype("f4")
     columns["cutout_flags"] = np.zeros(rows, "i4")
     for k in range(spec.split.divisions):
         columns[f"split_{k}"] = assign(ids, k, spec.split.fractions[k])

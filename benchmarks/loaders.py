@@ -126,11 +126,11 @@ def methods(case: Case) -> dict[str, tuple[Epoch, int]]:
     few, some = max(full // 20, 2), max(full // 4, 2)
     loader = BatchLoader(dataset, BATCH, drop_last=True)
     single = BatchLoader(dataset, BATCH, drop_last=True, prefetch=0)
-    double = BatchLoader(dataset, BATCH, drop_last=True, prefetch=2)
+    one_ahead = BatchLoader(dataset, BATCH, drop_last=True, prefetch=1)
     return {
         "memcpy, reused buffer": (_memcpy(images), full),
         "BatchLoader (prefetch thread)": (lambda _: iter(loader), full),
-        "BatchLoader, prefetch=2": (lambda _: iter(double), full),
+        "BatchLoader, prefetch=1": (lambda _: iter(one_ahead), full),
         "BatchLoader, prefetch=0 (no thread)": (lambda _: iter(single), full),
         "DataLoader, our __getitems__ and collate": (_dataloader(dataset, collate), full),
         "DataLoader, our __getitem__, default collate": (_per_item(dataset), some),

@@ -51,9 +51,9 @@ class BatchLoader:
     drop_last : bool
         Leave out a last batch that is smaller.
     prefetch : int
-        Batches read ahead by a thread; 0 reads in the caller's thread.  One leaves a model that
-        computes on the same cores the most of its speed (``benchmarks/loaders.py``); more help only
-        where batches take unequal time.
+        Batches read ahead by a thread; 0 reads in the caller's thread.  Two deliver the most
+        (``benchmarks/loaders.py``); with one, a model that computes on the same cores sometimes
+        keeps a few percent more of its speed, and one batch less is in memory.
 
     Attributes
     ----------
@@ -74,7 +74,7 @@ class BatchLoader:
         shuffle: bool = True,
         seed: int = 0,
         drop_last: bool = False,
-        prefetch: int = 1,
+        prefetch: int = 2,
     ) -> None:
         if batch_size < 1 or prefetch < 0 or seed < 0:
             raise UsageError(

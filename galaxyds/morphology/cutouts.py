@@ -14,6 +14,7 @@ from galaxyds.errors import MissingExtraError, one_line
 from galaxyds.morphology.columns import COUNTS, KEYS, Central, examine
 from galaxyds.morphology.sersic import SersicFit, SersicGuess, fit_sersic, neighbour_mask
 from galaxyds.morphology.settings import DetectionSettings
+from galaxyds.pixels import placed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -53,7 +54,7 @@ def measure_cutouts(
     Parameters
     ----------
     images : ndarray of float32, shape (n, bands, size, size)
-        Cutouts of ``rows`` x ``columns`` pixels in zeros, floor((size - n) / 2) of them before.
+        Cutouts of ``rows`` x ``columns`` pixels, padded by :func:`galaxyds.pixels.pad`.
     psf : ndarray of float32, shape (n, bands, p, p)
         Point-spread functions, pixel response included, p odd; all zeros where there is none.
     rows, columns : ndarray of int, shape (n,)
@@ -143,25 +144,20 @@ def _measure_band(
 ) -> dict[str, NDArray[Any]]:
     """All columns of one band, without its prefix."""
     size = images.shape[-1]
-    inside = [_inside(size, box) for box in boxes]
+    places = [[placed(size, length) for length in box] for box in boxes]
+    inside = [(rows[0], columns[0]) for rows, columns in places]
     found = [examine(image[box]) for image, box in zip(images, inside, strict=True)]
     columns: dict[str, NDArray[Any]] = {
         key: np.array([one.values[key] for one in found]) for key in KEYS
     }
     detected = columns["total_galaxies"] > 0
     # A cutout that lost its edges counts its pixels from where it began.
-    lost = np.array([[max((n - size) // 2, 0) for n in box] for box in boxes]).reshape(-1, 2)
+    lost = np.array([[kept.start for _, kept in place] for place in places]).reshape(-1, 2)
     columns["y_coord"] += np.where(detected, lost[:, 0], 0)
     columns["x_coord"] += np.where(detected, lost[:, 1], 0)
     fit = _fit(found, inside, size=size, psf=psf, device=device)
     columns["morphology_flags"] |= np.where(detected, fit.flags, 0)
     return columns | {key: getattr(fit, name) for key, name in FIT_KEYS.items()}
-
-
-def _inside(size: int, box: tuple[int, int]) -> tuple[slice, slice]:
-    """Where a cutout lies in its square."""
-    low, left = (max((size - n) // 2, 0) for n in box)
-    return slice(low, low + min(box[0], size)), slice(left, left + min(box[1], size))
 
 
 def _fit(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from galaxyds.pixels.flags import mask
 from galaxyds.spec import Flag
 
 NOT_DETECTED = Flag(
@@ -69,7 +70,17 @@ FLAGS = (
 )
 """Every flag that measuring and fitting may set, in the order of the bits."""
 
-
-def mask(*flags: Flag) -> int:
-    """Integer with the bits of ``flags`` set."""
-    return sum(1 << bit for bit in {flag.bit for flag in flags})
+__all__ = [
+    "BLENDED",
+    "CORRUPT",
+    "FIT_AT_BOUND",
+    "FIT_FAILED",
+    "FLAGS",
+    "NAN_PIXELS",
+    "NOT_DETECTED",
+    "NO_PSF",
+    "OFF_CENTER",
+    "PETROSIAN_LIMIT",
+    "TRUNCATED",
+    "mask",
+]

@@ -3,7 +3,7 @@
 from galaxyds.pixels.cutouts import BAND_OFFSET, FieldCutouts, cut_field, needs_neighbours
 from galaxyds.pixels.flags import EDGE, FLAGS, MISSING_BAND, NEIGHBOUR, PADDING_FLAGS, mask
 from galaxyds.pixels.frame import Frame
-from galaxyds.pixels.padding import Padded, centred, middle, pad
+from galaxyds.pixels.padding import Padded, centred, middle, pad, placed
 
 __all__ = [
     "BAND_OFFSET",
@@ -21,4 +21,5 @@ __all__ = [
     "middle",
     "needs_neighbours",
     "pad",
+    "placed",
 ]

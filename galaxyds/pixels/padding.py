@@ -98,14 +98,28 @@ def pad(
                   row=row, column=column, flags=flags)  # fmt: skip
 
 
+def placed(size: int, length: int) -> tuple[slice, slice]:
+    """Say where a cutout lies along one axis of its square, and which part of it that is.
+
+    Parameters
+    ----------
+    size, length : int
+        Pixels of the square and of the cutout along the axis.
+
+    Returns
+    -------
+    slice, slice
+        In the square, and in the cutout: all of it, unless it is larger than the square.
+    """
+    low = (size - length) // 2
+    inside, lost = max(low, 0), max(-low, 0)
+    kept = min(length, size)
+    return slice(inside, inside + kept), slice(lost, lost + kept)
+
+
 def _paste(square: NDArray[np.float32], piece: NDArray[np.float32]) -> None:
-    size = len(square)
-    target, source = [], []
-    for length in piece.shape:
-        low = (size - length) // 2
-        target.append(slice(max(low, 0), min(low + length, size)))
-        source.append(slice(max(-low, 0), max(-low, 0) + min(length, size - max(low, 0))))
-    square[tuple(target)] = piece[tuple(source)]
+    target, source = zip(*(placed(len(square), length) for length in piece.shape), strict=True)
+    square[target] = piece[source]
 
 
 def centred(image: NDArray[np.float32], size: int) -> NDArray[np.float32]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from typing import ClassVar
 
@@ -13,7 +14,36 @@ from galaxyds.archives.predicates import Dialect
 from galaxyds.errors import ArchiveError
 
 
-class SQLCatalog:
+class CatalogFace:
+    """The rows of an archive that also delivers pixels: what its catalogue answers.
+
+    A subclass sets ``_catalog``.
+    """
+
+    _catalog: SQLCatalog
+
+    def sql(self, query: CatalogQuery) -> str:
+        """Return the text sent for a query; as :meth:`SQLCatalog.sql`."""
+        return self._catalog.sql(query)
+
+    def count(self, query: CatalogQuery) -> tuple[int, ...]:
+        """Count rows step by step; as :meth:`SQLCatalog.count`."""
+        return self._catalog.count(query)
+
+    def rows(self, query: CatalogQuery) -> pa.Table:
+        """Return all rows; as :meth:`SQLCatalog.rows`."""
+        return self._catalog.rows(query)
+
+    def extent(self, query: CatalogQuery, tile: Sequence[str]) -> tuple[int, int]:
+        """Count rows and tiles; as :meth:`SQLCatalog.extent`."""
+        return self._catalog.extent(query, tile)
+
+    def departures(self) -> tuple[str, ...]:
+        """No departures: this is the sky."""
+        return ()
+
+
+class SQLCatalog(ABC):
     """Counts and lists of ids over anything that executes one SELECT; subclasses fetch the rows.
 
     Parameters
@@ -73,6 +103,10 @@ class SQLCatalog:
             found = self._numbers(statement, len(totals))
             totals = [a + b for a, b in zip(totals, found, strict=True)]
         return tuple(totals)
+
+    @abstractmethod
+    def rows(self, query: CatalogQuery) -> pa.Table:
+        """Return all rows, in the order of the query's key."""
 
     def extent(self, query: CatalogQuery, tile: Sequence[str]) -> tuple[int, int]:
         """Count the rows of a query, and its tiles.

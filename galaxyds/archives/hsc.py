@@ -18,7 +18,7 @@ from galaxyds.archives.base import (
     Need,
     PointSpread,
 )
-from galaxyds.archives.catalog import SQLCatalog
+from galaxyds.archives.catalog import CatalogFace, SQLCatalog
 from galaxyds.archives.hsc_cutouts import HSCCutouts
 from galaxyds.archives.hsc_jobs import HSCJobs
 from galaxyds.archives.hsc_lists import list_objects
@@ -120,7 +120,7 @@ def _plain(table: pa.Table, column: Column) -> pa.Table:
     return pa.table([text], names=table.column_names)
 
 
-class HSCArchive:
+class HSCArchive(CatalogFace):
     """HSC-SSP PDR2 over the network: catalogue jobs, cutouts and point-spread functions by lists.
 
     Can be pickled: the account is not part of it, a process reads it where it is used.
@@ -145,28 +145,6 @@ class HSCArchive:
         self._cutouts = HSCCutouts(cutouts)
         self._psf = HSCPointSpreads(psf)
         self._catalog = HSCCatalog(self._jobs, service="HSC catalogue")
-
-    # rows ------------------------------------------------------------------------------------
-
-    def sql(self, query: CatalogQuery) -> str:
-        """Return the text sent for a query; as :meth:`HSCCatalog.sql`."""
-        return self._catalog.sql(query)
-
-    def count(self, query: CatalogQuery) -> tuple[int, ...]:
-        """Count rows step by step; as :meth:`HSCCatalog.count`."""
-        return self._catalog.count(query)
-
-    def rows(self, query: CatalogQuery) -> pa.Table:
-        """Return all rows; as :meth:`HSCCatalog.rows`."""
-        return self._catalog.rows(query)
-
-    def extent(self, query: CatalogQuery, tile: Sequence[str]) -> tuple[int, int]:
-        """Count rows and tiles; as :meth:`HSCCatalog.extent`."""
-        return self._catalog.extent(query, tile)
-
-    def departures(self) -> tuple[str, ...]:
-        """No departures: this is the sky."""
-        return ()
 
     def endpoints(self) -> dict[str, str]:
         """Addresses in use, by service."""

@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from typing import ClassVar
 
 from galaxyds.archives.base import Cutout, CutoutObject
 from galaxyds.archives.bounded import FITS_BLOCK
-from galaxyds.archives.calls import Policy
 from galaxyds.archives.hsc_fits import PIXEL_SCALE, Placed, read_cutout
-from galaxyds.archives.hsc_lists import Found, Line, ListService, batches, lines_of
-from galaxyds.archives.hsc_session import Connections, StreamHttp, shared_rate
-from galaxyds.archives.hsc_settings import RERUN, base_url
+from galaxyds.archives.hsc_lists import Found, Line, ListClient, ListService, batches, lines_of
+from galaxyds.archives.hsc_settings import RERUN
 from galaxyds.archives.tarstream import BLOCK, Member
 
 SETTING = "GALAXYDS_HSC_CUTOUT_URL"
@@ -47,35 +46,11 @@ def list_text(lines: Sequence[Line], *, half_size: float, rerun: str = RERUN) ->
     return "\n".join([_COLUMNS, *rows]) + "\n"
 
 
-class HSCCutouts:
-    """Cutouts from the survey's service.
+class HSCCutouts(ListClient):
+    """Cutouts from the survey's service."""
 
-    Parameters
-    ----------
-    url : str, optional
-        The service; the setting ``GALAXYDS_HSC_CUTOUT_URL`` by default.
-    http : StreamHttp, optional
-        The session.
-    connections : Connections, optional
-        Places that all processes of a user share.
-    """
-
-    def __init__(
-        self,
-        url: str | None = None,
-        *,
-        http: StreamHttp | None = None,
-        connections: Connections | None = None,
-    ) -> None:
-        self.url = url or base_url(SETTING)
-        # Making 990 cutouts takes the service minutes; its own client waits for an hour.
-        self.http = http or StreamHttp(
-            "HSC cutouts",
-            policy=Policy(timeout=(15.0, 1800.0)),
-            rate=shared_rate(),
-            setting=SETTING,
-        )
-        self.connections = connections or Connections()
+    service: ClassVar[str] = "HSC cutouts"
+    setting: ClassVar[str] = SETTING
 
     def cutouts(
         self, objects: Sequence[CutoutObject], bands: Sequence[str], *, half_size: float

@@ -14,12 +14,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Generic, NamedTuple, TypeVar
+from typing import ClassVar, Generic, NamedTuple, TypeVar
 
 from galaxyds.archives.base import DAMAGED, NO_DATA, CutoutObject
-from galaxyds.archives.calls import Call, Setback
-from galaxyds.archives.hsc_session import Body, Connections, StreamHttp
-from galaxyds.archives.hsc_settings import account, refused
+from galaxyds.archives.calls import Call, Policy, Setback
+from galaxyds.archives.hsc_session import Body, Connections, StreamHttp, shared_rate
+from galaxyds.archives.hsc_settings import account, base_url, refused
 from galaxyds.archives.redact import REDACTION, shown_url
 from galaxyds.archives.tarstream import BLOCK, Member, TarStream
 from galaxyds.errors import (
@@ -235,6 +235,47 @@ class ListService(Generic[_Content]):
     def source(self) -> str:
         """Who answers, for messages."""
         return f"{self.http.service} ({shown_url(self.url)})"
+
+
+class ListClient:
+    """A service of the survey that takes lists; what it is asked, subclasses know.
+
+    Parameters
+    ----------
+    url : str, optional
+        The service; the setting by default.
+    http : StreamHttp, optional
+        The session.
+    connections : Connections, optional
+        Places that all processes of a user share.
+
+    Attributes
+    ----------
+    service : str
+        For messages.
+    setting : str
+        Setting that holds the address.
+    """
+
+    service: ClassVar[str]
+    setting: ClassVar[str]
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        http: StreamHttp | None = None,
+        connections: Connections | None = None,
+    ) -> None:
+        self.url = url or base_url(self.setting)
+        # Making 990 cutouts takes the service minutes; its own client waits for an hour.
+        self.http = http or StreamHttp(
+            self.service,
+            policy=Policy(timeout=(15.0, 1800.0)),
+            rate=shared_rate(),
+            setting=self.setting,
+        )
+        self.connections = connections or Connections()
 
 
 class _Request(Generic[_Content]):

@@ -5,17 +5,16 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from galaxyds.archives.base import CutoutObject, PointSpread
 from galaxyds.archives.bounded import FITS_BLOCK
-from galaxyds.archives.calls import Policy
 from galaxyds.archives.hsc_fits import read_point_spread
-from galaxyds.archives.hsc_lists import Found, Line, ListService, batches, lines_of
-from galaxyds.archives.hsc_session import Connections, StreamHttp, shared_rate
-from galaxyds.archives.hsc_settings import RERUN, base_url
+from galaxyds.archives.hsc_lists import Found, Line, ListClient, ListService, batches, lines_of
+from galaxyds.archives.hsc_settings import RERUN
 from galaxyds.archives.tarstream import BLOCK, Member
 
 SETTING = "GALAXYDS_HSC_PSF_URL"
@@ -68,31 +67,11 @@ def normalised(image: NDArray[np.float64]) -> NDArray[np.float32] | str:
     return (image / total).astype(np.float32)
 
 
-class HSCPointSpreads:
-    """Point-spread functions from the survey's service.
+class HSCPointSpreads(ListClient):
+    """Point-spread functions from the survey's service."""
 
-    Parameters
-    ----------
-    url : str, optional
-        The service; the setting ``GALAXYDS_HSC_PSF_URL`` by default.
-    http : StreamHttp, optional
-        The session.
-    connections : Connections, optional
-        Places that all processes of a user share.
-    """
-
-    def __init__(
-        self,
-        url: str | None = None,
-        *,
-        http: StreamHttp | None = None,
-        connections: Connections | None = None,
-    ) -> None:
-        self.url = url or base_url(SETTING)
-        self.http = http or StreamHttp(
-            "HSC PSF", policy=Policy(timeout=(15.0, 1800.0)), rate=shared_rate(), setting=SETTING
-        )
-        self.connections = connections or Connections()
+    service: ClassVar[str] = "HSC PSF"
+    setting: ClassVar[str] = SETTING
 
     def point_spreads(
         self, objects: Sequence[CutoutObject], bands: Sequence[str]

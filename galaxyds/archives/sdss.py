@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from galaxyds import settings
 from galaxyds.archives import sql
 from galaxyds.archives.base import FRAMES_ENDPOINT, CatalogQuery, Need, Tile
-from galaxyds.archives.catalog import SQLCatalog
+from galaxyds.archives.catalog import CatalogFace, SQLCatalog
 from galaxyds.archives.http import Http, rate_directory
 from galaxyds.archives.predicates import Dialect
 from galaxyds.archives.rate import RateLimit
@@ -153,7 +153,7 @@ class SDSSCatalog(SQLCatalog):
             raise self._error(f"delivers rows whose {key} is not unique and rising")
 
 
-class SDSSArchive:
+class SDSSArchive(CatalogFace):
     """SDSS over the network: SkyServer or CasJobs for rows, the Science Archive Server for frames.
 
     Can be pickled: a worker process opens its own connections.
@@ -207,28 +207,6 @@ class SDSSArchive:
             )  # fmt: skip
         execute = SkyServer(self.skyserver, release=self.release)
         return SDSSCatalog(execute, service="SkyServer")
-
-    # rows ------------------------------------------------------------------------------------
-
-    def sql(self, query: CatalogQuery) -> str:
-        """Return the text sent for a query; as :meth:`SDSSCatalog.sql`."""
-        return self._catalog.sql(query)
-
-    def count(self, query: CatalogQuery) -> tuple[int, ...]:
-        """Count rows step by step; as :meth:`SDSSCatalog.count`."""
-        return self._catalog.count(query)
-
-    def rows(self, query: CatalogQuery) -> pa.Table:
-        """Return all rows; as :meth:`SDSSCatalog.rows`."""
-        return self._catalog.rows(query)
-
-    def extent(self, query: CatalogQuery, tile: Sequence[str]) -> tuple[int, int]:
-        """Count rows and tiles; as :meth:`SDSSCatalog.extent`."""
-        return self._catalog.extent(query, tile)
-
-    def departures(self) -> tuple[str, ...]:
-        """No departures: this is the sky."""
-        return ()
 
     def endpoints(self) -> dict[str, str]:
         """Base URLs in use, by service."""

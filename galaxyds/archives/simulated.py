@@ -7,12 +7,12 @@ purpose is listed by :meth:`SimulatedSDSS.departures`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, ClassVar
 
-from galaxyds.archives.base import Need, Tile
+from galaxyds.archives.base import FRAMES_ENDPOINT, Tile
 from galaxyds.archives.sdss import SDSSCatalog
+from galaxyds.archives.simulated_sky import SimulatedSky
 from galaxyds.sky import DEFAULT_FOOTPRINT, DEFAULT_SEED, Footprint, Universe, departures
 from galaxyds.sky.server import SkyServer
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from galaxyds.pixels.frame import Frame
 
 
-class SimulatedSDSS(SDSSCatalog):
+class SimulatedSDSS(SimulatedSky, SDSSCatalog):
     """SDSS as it would look at a simulated universe: a catalogue and a frame archive.
 
     Parameters
@@ -36,31 +36,14 @@ class SimulatedSDSS(SDSSCatalog):
     tile.  A copy in another process is built from the seed and the footprint alone.
     """
 
-    name = "simulated"
+    pixels: ClassVar[str] = FRAMES_ENDPOINT
+    footprint: Footprint
 
     def __init__(self, seed: int = DEFAULT_SEED, footprint: Footprint = DEFAULT_FOOTPRINT) -> None:
         self.universe = Universe(seed=seed)
         self.footprint = footprint
         self.server = SkyServer(self.universe, footprint)
         super().__init__(self.server.execute, service="simulated SkyServer")
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.universe.seed, self.footprint)
-
-    def endpoints(self) -> dict[str, str]:
-        """Name the universe in place of base URLs."""
-        named = f"simulated sky, seed {self.universe.seed}"
-        return {"catalog": named, "frames": named}
-
-    def needs(self) -> tuple[Need, ...]:
-        """GalSim, for the frames."""
-        return (
-            Need(
-                what="galsim",
-                present=find_spec("galsim") is not None,
-                advice="pip install 'galaxyds[sky]'",
-            ),
-        )
 
     def departures(self) -> tuple[str, ...]:
         """Where the simulated sky departs from nature on purpose."""

@@ -7,12 +7,12 @@ purpose is listed by :meth:`SimulatedHSC.departures`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from importlib.util import find_spec
-from typing import Any
+from typing import ClassVar
 
-from galaxyds.archives.base import CUTOUTS_ENDPOINT, Cutout, CutoutObject, Need, PointSpread
+from galaxyds.archives.base import CUTOUTS_ENDPOINT, Cutout, CutoutObject, PointSpread
 from galaxyds.archives.hsc import HSCCatalog
 from galaxyds.archives.hsc_lists import list_objects
+from galaxyds.archives.simulated_sky import SimulatedSky
 from galaxyds.sky import DEFAULT_SEED, Universe
 from galaxyds.sky.hsc_coadd import Coadd
 from galaxyds.sky.hsc_departures import departures
@@ -20,7 +20,7 @@ from galaxyds.sky.hsc_footprint import DEFAULT_HSC_FOOTPRINT, HSCFootprint
 from galaxyds.sky.hsc_server import HSCServer
 
 
-class SimulatedHSC(HSCCatalog):
+class SimulatedHSC(SimulatedSky, HSCCatalog):
     """HSC as it would look at a simulated universe: a catalogue and a cutout archive.
 
     Parameters
@@ -37,7 +37,8 @@ class SimulatedHSC(HSCCatalog):
     and the footprint alone.
     """
 
-    name = "simulated"
+    pixels: ClassVar[str] = CUTOUTS_ENDPOINT
+    footprint: HSCFootprint
 
     def __init__(
         self, seed: int = DEFAULT_SEED, footprint: HSCFootprint = DEFAULT_HSC_FOOTPRINT
@@ -47,24 +48,6 @@ class SimulatedHSC(HSCCatalog):
         self.server = HSCServer(self.universe, footprint)
         self.coadd = Coadd(self.universe, footprint)
         super().__init__(self.server.execute, service="simulated HSC")
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.universe.seed, self.footprint)
-
-    def endpoints(self) -> dict[str, str]:
-        """Name the universe in place of base URLs."""
-        named = f"simulated sky, seed {self.universe.seed}"
-        return {"catalog": named, CUTOUTS_ENDPOINT: named}
-
-    def needs(self) -> tuple[Need, ...]:
-        """GalSim, for the cutouts."""
-        return (
-            Need(
-                what="galsim",
-                present=find_spec("galsim") is not None,
-                advice="pip install 'galaxyds[sky]'",
-            ),
-        )
 
     def departures(self) -> tuple[str, ...]:
         """Where the simulated sky departs from nature on purpose."""

@@ -6,9 +6,11 @@ from galaxyds.archives.base import Source
 from galaxyds.errors import UsageError
 from galaxyds.spec import DatasetSpec
 
-KINDS = ("remote", "simulated", "release")
 SIMULATED = "simulated"
-"""Name of the archive whose sky is made by galaxyds."""
+"""Name of the archive whose sky is made by galaxyds, and the kind that asks for it."""
+RELEASE = "release"
+"""Kind that takes the authors' own files."""
+KINDS = ("remote", SIMULATED, RELEASE)
 
 
 def open_archive(spec: DatasetSpec, kind: str) -> Source:
@@ -33,7 +35,7 @@ def open_archive(spec: DatasetSpec, kind: str) -> Source:
     """
     if kind not in KINDS:
         raise UsageError(f"there is no archive '{kind}': one of {', '.join(KINDS)}")
-    if kind == "release":
+    if kind == RELEASE:
         return _release(spec)
     if spec.archive == "hsc":
         from galaxyds.archives.hsc import HSCArchive

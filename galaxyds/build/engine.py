@@ -16,7 +16,7 @@ from pathlib import Path
 from galaxyds import settings
 from galaxyds.archives.base import Need
 from galaxyds.archives.redact import REDACTION
-from galaxyds.build.archives import SIMULATED, open_archive
+from galaxyds.build.archives import RELEASE, SIMULATED, open_archive
 from galaxyds.build.context import Context, Options, version_of
 from galaxyds.build.objects import ObjectList, read_object_list
 from galaxyds.build.progress import LogReporter, Reporter
@@ -37,7 +37,6 @@ from galaxyds.store import Manifest, Selection, read_manifest
 from galaxyds.store.files import move_into_place
 from galaxyds.store.layout import MANIFEST, WORK, BuildDirectory
 
-RELEASE = "release"
 RELEASE_STAGES = ("fetch", "write", "verify")
 """Stages of a build from the authors' own files."""
 BULKY = ("cutouts", "morphology", "fetch")

@@ -93,7 +93,7 @@ def test_departures_from_nature_are_stated(archive):
 
 def test_galsim_is_needed_and_named(archive, monkeypatch):
     assert archive.needs()[0].what == "galsim"
-    monkeypatch.setattr("galaxyds.archives.simulated.find_spec", lambda name: None)
+    monkeypatch.setattr("galaxyds.archives.simulated_sky.find_spec", lambda name: None)
     need = archive.needs()[0]
     assert not need.present
     assert "galaxyds[sky]" in need.advice

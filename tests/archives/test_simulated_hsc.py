@@ -131,7 +131,7 @@ def test_departures_from_nature_are_stated(small):
 
 def test_galsim_is_needed_and_named(small, monkeypatch):
     assert small.needs()[0].what == "galsim"
-    monkeypatch.setattr("galaxyds.archives.simulated_hsc.find_spec", lambda name: None)
+    monkeypatch.setattr("galaxyds.archives.simulated_sky.find_spec", lambda name: None)
     assert not small.needs()[0].present
     assert "galaxyds[sky]" in small.needs()[0].advice
 

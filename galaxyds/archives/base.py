@@ -12,8 +12,10 @@ from galaxyds.spec import Column
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
+    from astropy.wcs import WCS
     from numpy.typing import NDArray
 
+    from galaxyds.catalog.specz import SurveyTally
     from galaxyds.pixels.frame import Frame
 
 Tile = tuple[int, ...]
@@ -123,6 +125,14 @@ class CatalogArchive(Source, Protocol):
 
 
 @runtime_checkable
+class CompiledArchive(Protocol):
+    """A catalogue that is put together here, out of several sources, at the first question."""
+
+    def tallies(self) -> tuple[SurveyTally, ...]:
+        """Return what each spectroscopic survey brought and lost, in the order of the surveys."""
+
+
+@runtime_checkable
 class FrameArchive(Protocol):
     """Whole calibrated frames, one file per band, for a tile of sky (SDSS, mosaics)."""
 
@@ -151,6 +161,45 @@ class FrameArchive(Protocol):
 
     def tile_bytes(self, bands: Sequence[str]) -> int:
         """Bytes to transfer for one tile, estimated (0 if nothing is transferred)."""
+
+
+@runtime_checkable
+class CoverageArchive(FrameArchive, Protocol):
+    """Frames that overlap, found by position: every one that shows an object."""
+
+    def covering(
+        self, ra: NDArray[np.float64], dec: NDArray[np.float64], *, radius: float
+    ) -> list[tuple[Tile, ...]]:
+        """Find the tiles whose frames may come within ``radius`` arcsec of each position.
+
+        A tile too many costs a transfer, a tile too few costs depth: when in doubt it is named.
+
+        Returns
+        -------
+        list of tuple of Tile
+            In the order of the positions, tiles ascending; empty where there is none.
+
+        Raises
+        ------
+        ArchiveError
+            If the archive refuses, fails or answers nonsense.
+        """
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LocalFiles:
+    """Folders of files that whoever builds has brought along.
+
+    Attributes
+    ----------
+    mosaics : pathlib.Path or None
+        FITS mosaics, told apart by their headers.
+    redshifts : pathlib.Path or None
+        Tables of spectroscopic surveys, one file per survey, named after it.
+    """
+
+    mosaics: Path | None = None
+    redshifts: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -188,12 +237,16 @@ class Cutout:
         Per band the object's 0-based (x, y) in ``pixels``, from the cutout's own WCS.
     missing : dict of str to str
         Bands without pixels, and why: :data:`NO_DATA`, :data:`DAMAGED`.
+    grid : astropy.wcs.WCS or None
+        The gnomonic grid of the delivered pixels, the centre of the first pixel at (0, 0) with
+        origin 0, where a service tells it and the bands share it.
     """
 
     object_id: int
     pixels: dict[str, NDArray[np.float32]]
     position: dict[str, tuple[float, float]]
     missing: dict[str, str]
+    grid: WCS | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

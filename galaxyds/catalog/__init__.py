@@ -2,7 +2,7 @@
 
 from galaxyds.catalog.cuts import CutStep, apply_cuts, check_pushdown, deduplicate, derive, steps
 from galaxyds.catalog.engine import connect, evaluate
-from galaxyds.catalog.splits import assign, hash_ids
+from galaxyds.catalog.splits import assign, divide, folds, hash_ids
 from galaxyds.catalog.tiles import chains, take_tiles, tiles_of
 
 __all__ = [
@@ -14,7 +14,9 @@ __all__ = [
     "connect",
     "deduplicate",
     "derive",
+    "divide",
     "evaluate",
+    "folds",
     "hash_ids",
     "steps",
     "take_tiles",

@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from galaxyds_cli.console import show_json, show_table
-from galaxyds_cli.options import Align, ArchiveKind, Json, Limit, Name, Objects, Pushdown, Root
+from galaxyds_cli.options import (
+    Align,
+    ArchiveKind,
+    Json,
+    Limit,
+    Mosaics,
+    Name,
+    Objects,
+    Pushdown,
+    Redshifts,
+    Root,
+)
 
 if TYPE_CHECKING:
     from galaxyds.build import Summary
@@ -23,6 +34,8 @@ def build(
     limit: Limit = None,
     objects: Objects = None,
     align: Align = None,
+    mosaics: Mosaics = None,
+    redshifts: Redshifts = None,
     pushdown: Pushdown = True,
     jobs: Annotated[
         int | None, typer.Option("--jobs", "-j", min=1, metavar="N", help="Worker processes.")
@@ -53,6 +66,8 @@ def build(
         limit=limit,
         objects=objects,
         align=align,
+        mosaics=mosaics,
+        redshifts=redshifts,
         pushdown=pushdown,
         drop_failed=drop_failed,
         accept_counts=accept_counts,
@@ -80,6 +95,8 @@ def _show(summary: Summary) -> None:
             print(f"Already built: {build.path} ({build.manifest.rows:,} objects, "
                   f"{build.manifest.nature()})")  # fmt: skip
         return
+    if manifest.surveys:
+        _show_surveys(manifest)
     if manifest.cut_flow:
         _show_flow(manifest)
     for rule, removed in manifest.duplicates.items():
@@ -100,6 +117,19 @@ def _show(summary: Summary) -> None:
     print(f"Built {addresses}, {manifest.rows:,} objects, verified, in {summary.seconds:.1f} s")
 
 
+def _show_surveys(manifest: Manifest) -> None:
+    head = ("survey", "read", "no redshift", "not secure", "secure", "duplicate", "kept")
+    show_table(
+        head,
+        [
+            (s.name, *(f"{n:,}" for n in (s.read, s.sentinel, s.insecure, s.secure, s.duplicate,
+                                          s.kept)))
+            for s in manifest.surveys
+        ],
+        right=tuple(range(1, len(head))),
+    )  # fmt: skip
+
+
 def _show_flow(manifest: Manifest) -> None:
     from galaxyds.specs import get_spec
 
@@ -112,8 +142,11 @@ def _show_flow(manifest: Manifest) -> None:
 
 
 def _show_counts(manifest: Manifest) -> None:
+    from galaxyds.specs import get_spec
+
     shares = manifest.splits.get("0", {})
-    print("splits       " + ", ".join(f"{n:,} {s}" for s, n in shares.items()) + " (division 0)")
+    what = "fold" if get_spec(manifest.name).split.folds else "division"
+    print("splits       " + ", ".join(f"{n:,} {s}" for s, n in shares.items()) + f" ({what} 0)")
     for row in manifest.published:
         ours = "" if row.ours is None else f"; here {row.ours:,}"
         print(f"published    {row.count:,} {row.what} ({row.source}){ours}")

@@ -32,6 +32,24 @@ Objects = Annotated[
         "ra and dec), past the cuts.",
     ),
 ]
+Mosaics = Annotated[
+    Path | None,
+    typer.Option(
+        "--mosaics",
+        metavar="DIR",
+        help="Folder with the FITS mosaics of bands that no service "
+        "delivers (hsc-deep: u and near infrared).",
+    ),
+]
+Redshifts = Annotated[
+    Path | None,
+    typer.Option(
+        "--redshifts",
+        metavar="DIR",
+        help="Folder with tables of spectroscopic surveys, one file "
+        "per survey (hsc-deep, cfhtls-wide); the others come from VizieR.",
+    ),
+]
 Align = Annotated[
     str | None,
     typer.Option("--align", metavar="BAND", help="Grid of the cutouts: r, or none to crop only."),

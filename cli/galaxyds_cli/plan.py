@@ -5,7 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from galaxyds_cli.console import gigabytes, show_json, show_table
-from galaxyds_cli.options import Align, ArchiveKind, Json, Limit, Name, Objects, Pushdown, Root
+from galaxyds_cli.options import (
+    Align,
+    ArchiveKind,
+    Json,
+    Limit,
+    Mosaics,
+    Name,
+    Objects,
+    Pushdown,
+    Redshifts,
+    Root,
+)
 
 if TYPE_CHECKING:
     from galaxyds.build.plan import Plan
@@ -19,6 +30,8 @@ def plan(
     limit: Limit = None,
     objects: Objects = None,
     align: Align = None,
+    mosaics: Mosaics = None,
+    redshifts: Redshifts = None,
     pushdown: Pushdown = True,
     as_json: Json = False,
 ) -> None:
@@ -39,6 +52,8 @@ def plan(
             limit=limit,
             objects=objects,
             align=align,
+            mosaics=mosaics,
+            redshifts=redshifts,
             pushdown=pushdown,
         )
     )

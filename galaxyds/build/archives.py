@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from galaxyds.archives.base import Source
+from collections.abc import Callable
+
+from galaxyds.archives.base import LocalFiles, Source
 from galaxyds.errors import UsageError
 from galaxyds.spec import DatasetSpec
 
@@ -11,17 +13,21 @@ SIMULATED = "simulated"
 RELEASE = "release"
 """Kind that takes the authors' own files."""
 KINDS = ("remote", SIMULATED, RELEASE)
+_WITH_FILES = ("cfhtls", "hsc-deep")
+"""Archives to which files can be brought along."""
 
 
-def open_archive(spec: DatasetSpec, kind: str) -> Source:
+def open_archive(spec: DatasetSpec, kind: str, *, local: LocalFiles | None = None) -> Source:
     """Return the archive of a dataset.
 
     Parameters
     ----------
     spec : DatasetSpec
-        Names the archive.
+        Names the archive and its data release.
     kind : str
         ``remote``, ``simulated`` or ``release``.
+    local : LocalFiles, optional
+        Folders of files that belong to it.
 
     Returns
     -------
@@ -31,25 +37,23 @@ def open_archive(spec: DatasetSpec, kind: str) -> Source:
     Raises
     ------
     UsageError
-        If the dataset has no archive of that kind.
+        If the dataset has no archive of that kind, or no use for such files.
     """
     if kind not in KINDS:
         raise UsageError(f"there is no archive '{kind}': one of {', '.join(KINDS)}")
+    local = local or LocalFiles()
+    if local != LocalFiles() and (kind != "remote" or spec.archive not in _WITH_FILES):
+        raise UsageError(
+            f"{spec.name} from --archive {kind} takes no files of one's own: leave --mosaics and "
+            "--redshifts out"
+        )
     if kind == RELEASE:
         return _release(spec)
-    if spec.archive == "hsc":
-        from galaxyds.archives.hsc import HSCArchive
-        from galaxyds.archives.simulated_hsc import SimulatedHSC
-
-        survey: Source = SimulatedHSC() if kind == SIMULATED else HSCArchive()
-        return survey
-    if spec.archive == "sdss":
-        from galaxyds.archives.sdss import SDSSArchive
-        from galaxyds.archives.simulated import SimulatedSDSS
-
-        archive: Source = SimulatedSDSS() if kind == SIMULATED else SDSSArchive()
-        return archive
-    raise UsageError(f"{spec.name} names an archive that galaxyds does not know: {spec.archive}")
+    if spec.archive not in _ARCHIVES:
+        raise UsageError(
+            f"{spec.name} names an archive that galaxyds does not know: {spec.archive}"
+        )
+    return _ARCHIVES[spec.archive](spec, kind == SIMULATED, local)
 
 
 def _release(spec: DatasetSpec) -> Source:
@@ -61,3 +65,49 @@ def _release(spec: DatasetSpec) -> Source:
             "use --archive remote or --archive simulated"
         )
     return PublishedRelease(spec.files)
+
+
+def _sdss(spec: DatasetSpec, simulated: bool, local: LocalFiles) -> Source:
+    from galaxyds.archives.sdss import SDSSArchive
+    from galaxyds.archives.simulated import SimulatedSDSS
+
+    del local
+    if spec.data_release == "DR17":
+        return SimulatedSDSS() if simulated else SDSSArchive()
+    from galaxyds.archives.simulated import simulated_sdss
+
+    if simulated:
+        return simulated_sdss(spec.data_release)
+    return SDSSArchive(release=spec.data_release)
+
+
+def _hsc(spec: DatasetSpec, simulated: bool, local: LocalFiles) -> Source:
+    from galaxyds.archives.hsc import HSCArchive
+    from galaxyds.archives.simulated_hsc import SimulatedHSC
+
+    del spec, local
+    return SimulatedHSC() if simulated else HSCArchive()
+
+
+def _hsc_deep(spec: DatasetSpec, simulated: bool, local: LocalFiles) -> Source:
+    from galaxyds.archives.hsc_deep import HSCDeepArchive
+    from galaxyds.archives.simulated_deep import SimulatedDeep
+
+    del spec
+    return SimulatedDeep() if simulated else HSCDeepArchive(local=local)
+
+
+def _cfhtls(spec: DatasetSpec, simulated: bool, local: LocalFiles) -> Source:
+    from galaxyds.archives.cfhtls import CFHTLSArchive
+    from galaxyds.archives.simulated_cfhtls import SimulatedCFHTLS
+
+    del spec
+    return SimulatedCFHTLS() if simulated else CFHTLSArchive(local=local)
+
+
+_ARCHIVES: dict[str, Callable[[DatasetSpec, bool, LocalFiles], Source]] = {
+    "sdss": _sdss,
+    "hsc": _hsc,
+    "hsc-deep": _hsc_deep,
+    "cfhtls": _cfhtls,
+}

@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from galaxyds import settings
-from galaxyds.archives.base import Need
+from galaxyds.archives.base import LocalFiles, Need
 from galaxyds.archives.redact import REDACTION
 from galaxyds.build.archives import RELEASE, SIMULATED, open_archive
 from galaxyds.build.context import Context, Options, version_of
@@ -101,6 +101,9 @@ class Request:
         Go on where a count of a full build differs from the paper's.
     jobs : int or None
         Worker processes; None means one per core, at most 8.
+    mosaics, redshifts : pathlib.Path or None
+        Folders of files that whoever builds has brought along; see
+        :class:`galaxyds.archives.base.LocalFiles`.
     """
 
     address: str
@@ -113,6 +116,8 @@ class Request:
     drop_failed: bool = False
     accept_counts: bool = False
     jobs: int | None = None
+    mosaics: Path | None = None
+    redshifts: Path | None = None
 
 
 def build(
@@ -230,7 +235,8 @@ def open_context(
     family = spec.family(ref.config)
     if released and ref.config is not None:
         family = (spec.config(ref.config),)  # its files are its own
-    archive = open_archive(spec, request.archive)
+    local = LocalFiles(mosaics=request.mosaics, redshifts=request.redshifts)
+    archive = open_archive(spec, request.archive, local=local)
     if released and (request.limit is not None or request.objects is not None):
         raise UsageError("published files are taken over whole: leave --limit and --objects out")
     selection, objects = _selection(request)
@@ -363,7 +369,7 @@ def needs_of(context: Context) -> Iterator[tuple[str, Need]]:
 
 def _alignment(spec: DatasetSpec, align: str | None) -> str:
     if align is not None and spec.pixels.protocol != "frames":
-        raise UsageError(f"{spec.name} is not resampled: leave --align out")
+        raise UsageError(f"{spec.name} has one grid for all bands: leave --align out")
     known = ("none", *spec.band_names())
     chosen = align or spec.pixels.reference_band
     if chosen not in known:

@@ -171,8 +171,9 @@ def _stage_plans(context: Context, rows: int, tiles: int) -> list[StagePlan]:
     costs = {
         "query": f"{len(context.pushed())} cuts at the archive",
         "cut": f"{len(context.local())} cuts here",
-        "deduplicate": ", ".join(f"one row per {r.key}" for r in context.spec.duplicates),
-        "split": f"{context.spec.split.divisions} seeded divisions",
+        "deduplicate": ", ".join(f"one row per {r.what}" for r in context.spec.duplicates),
+        "split": f"{context.spec.split.divisions} {'folds' if context.spec.split.folds else 'seeded divisions'}",
+        "coverage": "which frames cover each object",
         "cutouts": _cutout_cost(context, rows, tiles),
         "morphology": f"{rows:,} objects in {bands} bands",
         "fetch": "published files, every md5 checked",

@@ -33,6 +33,7 @@ from galaxyds.store import (
     Manifest,
     PublishedRecord,
     Result,
+    SurveyRecord,
     require_space,
     verify,
 )
@@ -217,6 +218,7 @@ def _manifest(context: Context, product: Config, contents: _Contents) -> Manifes
         queries=tuple(facts.of("query").get("queries", ())),
         cut_flow=tuple(_cut_rows([*facts.flow("query"), *facts.flow("cut")])),
         duplicates={rule["rule"]: rule["removed"] for rule in facts.rules},
+        surveys=tuple(SurveyRecord(**one) for one in facts.of("query").get("surveys", ())),
         published=published,
         dropped=contents.dropped,
         departures=tuple(archive.departures()),

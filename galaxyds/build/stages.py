@@ -13,7 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from galaxyds.archives.base import CUTOUTS_ENDPOINT, FRAMES_ENDPOINT, CatalogQuery
+from galaxyds.archives.base import (
+    CUTOUTS_ENDPOINT,
+    FRAMES_ENDPOINT,
+    CatalogQuery,
+    CompiledArchive,
+)
 from galaxyds.build.archives import SIMULATED
 from galaxyds.build.context import Context
 from galaxyds.build.morphology import measure_all, morphology_inputs
@@ -25,16 +30,15 @@ from galaxyds.build.workspace import write_facts
 from galaxyds.catalog import (
     CutStep,
     apply_cuts,
-    assign,
     check_pushdown,
     deduplicate,
     derive,
+    divide,
     steps,
     take_tiles,
 )
 from galaxyds.catalog.objects import box_predicates, match_positions
 from galaxyds.errors import DataIntegrityError, UsageError
-from galaxyds.spec import SPLITS
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -86,9 +90,17 @@ def query(context: Context, folder: Path) -> str:
             "cut_flow": _plain(flow),
             "rows": rows.num_rows,
             "warnings": [],
+            **_surveys(context),
         },
     )
     return f"{rows.num_rows:,} rows of {counts[0]:,}"
+
+
+def _surveys(context: Context) -> dict[str, Any]:
+    """What each spectroscopic survey of a compiled catalogue brought and lost."""
+    if not isinstance(context.archive, CompiledArchive):
+        return {}
+    return {"surveys": [asdict(tally) for tally in context.archive.tallies()]}
 
 
 def _request(
@@ -134,7 +146,8 @@ def _query_objects(context: Context, folder: Path) -> str:
             f"{context.archive.name}, for example {', '.join(missing[:3])}"
         )
         context.reporter.note(warnings[0])
-    facts = {"queries": queries, "cut_flow": [], "rows": rows.num_rows, "warnings": warnings}
+    facts = {"queries": queries, "cut_flow": [], "rows": rows.num_rows, "warnings": warnings,
+             **_surveys(context)}  # fmt: skip
     write_facts(folder, facts)
     return f"{rows.num_rows:,} rows for {len(wanted):,} listed objects"
 
@@ -180,7 +193,7 @@ def deduplicate_rows(context: Context, folder: Path) -> str:
     told = []
     for rule in context.spec.duplicates:
         rows, removed = deduplicate(rows, rule)
-        told.append({"name": rule.name, "rule": f"{rule.key}: {rule.rule()}", "removed": removed,
+        told.append({"name": rule.name, "rule": f"{rule.what}: {rule.rule()}", "removed": removed,
                      "left": rows.num_rows})  # fmt: skip
         _check_count(context, rule.name, rows.num_rows)
     rows = rows.sort_by(context.spec.object_id)
@@ -236,15 +249,14 @@ def split(context: Context, folder: Path) -> str:
     if rows.num_rows == 0:
         raise UsageError(f"no object is left after the cuts of {context.config.name}")
     rows = derive(rows, context.spec.columns)
-    ids = rows.column(context.spec.object_id).to_numpy()
     rule = context.spec.split
-    for division, column in enumerate(rule.columns()):
-        codes = assign(ids, division, rule.fractions[division])
+    divisions = divide(rows, rule, object_id=context.spec.object_id)
+    for column, codes in zip(rule.columns(), divisions, strict=True):
         rows = rows.append_column(column.name, [codes])
     write_rows(folder, rows)
     write_facts(folder, {"rows": rows.num_rows})
-    shares = np.bincount(rows.column("split_0").to_numpy(), minlength=len(SPLITS))
-    return ", ".join(f"{n:,} {name}" for n, name in zip(shares, SPLITS, strict=True))
+    shares = np.bincount(rows.column("split_0").to_numpy(), minlength=len(rule.names))
+    return ", ".join(f"{n:,} {name}" for n, name in zip(shares, rule.names, strict=True))
 
 
 def _plain(flow: tuple[CutStep, ...]) -> list[dict[str, Any]]:
@@ -273,21 +285,20 @@ def _cut_inputs(context: Context) -> dict[str, str]:
 
 
 def _deduplicate_inputs(context: Context) -> dict[str, str]:
-    rules = "; ".join(f"{rule.key}: {rule.rule()}" for rule in context.spec.duplicates)
+    rules = "; ".join(f"{rule.what}: {rule.rule()}" for rule in context.spec.duplicates)
     return {"rules": rules, **after("cut")(context)}
 
 
-def _after_pixels(context: Context) -> dict[str, str]:
-    """Outputs of whatever stands before the files are written."""
-    stages = context.stages
-    return after(stages[stages.index("write") - 1])(context)
+def _before(context: Context, stage: str) -> dict[str, str]:
+    """Outputs of whatever stands before a stage."""
+    return after(context.stages[context.stages.index(stage) - 1])(context)
 
 
 def _split_inputs(context: Context) -> dict[str, str]:
     rule = context.spec.split
     return {
         "limit": str(context.options.selection.limit or ""),
-        "fractions": str(rule.fractions),
+        "fractions": str(rule.fractions) if not (rule.folds or rule.extra) else rule.rule(),
         "derived": "; ".join(f"{c.name} = {c.derived}" for c in context.spec.columns if c.derived),
         **after("deduplicate")(context),
     }
@@ -298,7 +309,7 @@ def _cutout_inputs(context: Context) -> dict[str, str]:
         "bands": ", ".join(context.spec.band_names()),
         "pixels": str(asdict(context.spec.pixels)),
         "align": context.options.align,
-        **after("split")(context),
+        **_before(context, "cutouts"),
     }
 
 
@@ -318,7 +329,7 @@ STAGES: dict[str, Stage] = {
             packages=(("torch", "torch"),),
         ),
         Stage(name="fetch", run=fetch, inputs=fetch_inputs, keep=True),
-        Stage(name="write", run=write_files, inputs=_after_pixels),
+        Stage(name="write", run=write_files, inputs=lambda context: _before(context, "write")),
         Stage(name="verify", run=verify_files, inputs=after("write")),
     )
 }

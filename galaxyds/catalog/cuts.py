@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from galaxyds.catalog.engine import evaluate
 from galaxyds.errors import DataIntegrityError
 from galaxyds.spec import Column, Cut, Deduplication
@@ -114,9 +116,10 @@ def deduplicate(table: pa.Table, rule: Deduplication) -> tuple[pa.Table, int]:
     Parameters
     ----------
     table : pyarrow.Table
-        Rows, several of which may share ``rule.key``; a missing key is nobody's repeat.
+        Rows, several of which may share ``rule.key`` (a missing key is nobody's repeat), or lie
+        within ``rule.radius`` of each other (columns ``ra`` and ``dec``, degrees).
     rule : Deduplication
-        Key and order; the order must end in a unique column to be deterministic.
+        Key or radius, and order; the order must end in a unique column to be deterministic.
 
     Returns
     -------
@@ -125,12 +128,19 @@ def deduplicate(table: pa.Table, rule: Deduplication) -> tuple[pa.Table, int]:
     int
         Rows removed.
     """
+    order = ", ".join(f"({expression}) ASC NULLS LAST" for expression in rule.order)
+    numbered = table.append_column("_row", _row_numbers(table.num_rows))
+    if rule.radius:
+        from galaxyds.catalog.positions import thin
+
+        ordered = evaluate(numbered, f"SELECT _row, ra, dec FROM catalog ORDER BY {order}")
+        rows, ra, dec = (ordered.column(name).to_numpy() for name in ("_row", "ra", "dec"))
+        result = table.take(np.sort(rows[thin(ra, dec, radius=rule.radius)]))
+        return result, table.num_rows - result.num_rows
     if rule.order:
-        order = ", ".join(f"({expression}) ASC NULLS LAST" for expression in rule.order)
         alone = f"row_number() OVER (PARTITION BY {rule.key} ORDER BY {order}) = 1"
     else:
         alone = f"count(*) OVER (PARTITION BY {rule.key}) = 1"
-    numbered = table.append_column("_row", _row_numbers(table.num_rows))
     kept = evaluate(
         numbered,
         f"SELECT _row FROM catalog QUALIFY {rule.key} IS NULL OR {alone} ORDER BY _row",

@@ -16,7 +16,7 @@ from galaxyds import settings
 from galaxyds.errors import DataIntegrityError, DatasetNotFoundError, UsageError
 from galaxyds.loaders.gather import empty_images, gather
 from galaxyds.refs import DatasetRef
-from galaxyds.spec import SPLITS, DatasetSpec
+from galaxyds.spec import BAND_MASK, DatasetSpec
 from galaxyds.specs import get_spec
 from galaxyds.store.hdf5 import image_map, read_columns
 from galaxyds.store.layout import BuildDirectory, find_build
@@ -97,6 +97,8 @@ class GalaxyDataset(Dataset[Sample]):
     ``object_id`` int64 ()                     the object
     *columns*     dtype of the column, ()      as asked for; NaN or the sentinel if missing;
                                                text is ``str``
+    ``band_mask`` bool (bands,)                of datasets with optional bands: False where the
+                                               pixels are zeros because there is no data
     ============= ============================ ==============================================
 
     Tensors are copies: writing to them never reaches the file.  The dataset works in the worker
@@ -106,7 +108,7 @@ class GalaxyDataset(Dataset[Sample]):
     Parameters
     ----------
     split : str
-        ``train``, ``validation``, ``test`` or ``all``.
+        ``train``, ``validation``, ``test``, ``all``, or a further test sample of the dataset.
     root : path-like, optional
         Folder of the builds; default ``GALAXYDS_HOME`` or the platform's data folder.
     config, version : str, optional
@@ -114,7 +116,7 @@ class GalaxyDataset(Dataset[Sample]):
     division : int
         Which of the random divisions ``split`` refers to.
     fold : int, optional
-        Which fold, for datasets that declare folds.
+        Which fold is tested, in datasets that declare folds: the same as ``division``.
     bands : str or sequence of str, optional
         Bands in the order wanted, ``"gri"`` or ``["g", "r", "i"]``; all by default.
     columns : sequence of str, optional
@@ -154,8 +156,8 @@ class GalaxyDataset(Dataset[Sample]):
         ref = DatasetRef(self.spec.name, config, version)
         self.build = _locate(ref, self.spec, root, download)
         self.spec = self.spec.of(self.build.manifest.config)
-        self.split, self.division, self.transform = split, division, transform
-        _check_division(self.spec, split, division, fold)
+        self.split, self.transform = split, transform
+        self.division = _choose_division(self.spec, split, division, fold)
         self.bands = _check_bands(self.spec, bands)
         self.columns = _check_columns(self.spec, columns)
         self._rows, self._values = self._read_columns()
@@ -314,11 +316,12 @@ class GalaxyDataset(Dataset[Sample]):
     def __repr__(self) -> str:
         bands, rows, columns = self.image_shape
         nature = "" if self.manifest.is_full else f" ({self.manifest.nature()})"
+        part = f"{'fold' if self.spec.split.folds else 'division'} {self.division}"
         return "\n".join(
             (
                 f"{type(self).__name__}: {len(self):,} of {self.manifest.rows:,} objects",
                 f"    {self.build.address}{nature}",
-                f"    split: {self.split}, division {self.division} of {self.spec.split.divisions}",
+                f"    split: {self.split}, {part} of {self.spec.split.divisions}",
                 f"    image: ({bands}, {rows}, {columns}) float32, bands {', '.join(self.bands)}",
                 f"    columns: {', '.join(self._values)}",
                 f"    folder: {self.build.path}",
@@ -351,11 +354,20 @@ class GalaxyDataset(Dataset[Sample]):
         rows = np.arange(len(stored[key]))
         expected = self.manifest.rows
         if self.split != ALL:
-            rows = np.flatnonzero(stored[key] == SPLITS.index(self.split))
+            rows = np.flatnonzero(stored[key] == self.spec.split.names.index(self.split))
             expected = self.manifest.splits.get(str(self.division), {}).get(self.split, -1)
         if len(rows) != expected:
             raise _misfit(self.build, f"{expected} objects in {self.split}", str(len(rows)))
-        return rows, {name: stored[name][rows] for name in wanted}
+        values = {name: stored[name][rows] for name in wanted}
+        if BAND_MASK.name in values:
+            values[BAND_MASK.name] = self._spread(values[BAND_MASK.name])
+        return rows, values
+
+    def _spread(self, mask: NDArray[np.int16]) -> NDArray[np.bool_]:
+        """Bits of the stored mask as one truth value per band, in the order of this dataset."""
+        known = self.spec.band_names()
+        places = np.array([known.index(name) for name in self.bands])
+        return np.asarray((mask[:, None] >> places) & 1, dtype=np.bool_)
 
     def _position(self, index: int) -> int:
         if not -len(self) <= index < len(self):
@@ -384,16 +396,28 @@ def _locate(
         ) from error
 
 
-def _check_division(spec: DatasetSpec, split: str, division: int, fold: int | None) -> None:
-    if split not in (*SPLITS, ALL):
-        raise UsageError(f"no split '{split}': choose {', '.join(SPLITS)} or {ALL}", split=split)
-    if not 0 <= division < spec.split.divisions:
+def _choose_division(spec: DatasetSpec, split: str, division: int, fold: int | None) -> int:
+    """Return the division that is meant: a fold is one, in a dataset that declares folds."""
+    if fold is not None and not spec.split.folds:
+        raise UsageError(f"{spec.name} has no folds: leave fold out, use division=", fold=fold)
+    if fold is not None and division not in (0, fold):
         raise UsageError(
-            f"{spec.name} has divisions 0 to {spec.split.divisions - 1}, not {division}",
+            f"fold={fold} and division={division} contradict each other: in {spec.name} a division "
+            "is a fold, give one of them",
+            fold=fold,
             division=division,
         )
-    if fold is not None:
-        raise UsageError(f"{spec.name} has no folds: leave fold out, use division=", fold=fold)
+    division = division if fold is None else fold
+    names = spec.split.names
+    if split not in (*names, ALL):
+        raise UsageError(f"no split '{split}': choose {', '.join(names)} or {ALL}", split=split)
+    if not 0 <= division < spec.split.divisions:
+        raise UsageError(
+            f"{spec.name} has {'folds' if spec.split.folds else 'divisions'} 0 to "
+            f"{spec.split.divisions - 1}, not {division}",
+            division=division,
+        )
+    return division
 
 
 def _check_bands(spec: DatasetSpec, bands: str | Sequence[str] | None) -> tuple[str, ...]:
@@ -417,7 +441,7 @@ def _check_columns(spec: DatasetSpec, columns: Sequence[str] | None) -> tuple[st
     stored = spec.stored_columns()
     known = [name for column in stored for name in (column.name, *column.aliases)]
     if columns is None:
-        return tuple(name for name in _DEFAULT_COLUMNS if name in known)
+        return tuple(name for name in (*_DEFAULT_COLUMNS, BAND_MASK.name) if name in known)
     if isinstance(columns, str):
         raise UsageError(f"columns must be a list of names, not the text '{columns}'")
     if strangers := [name for name in columns if name not in known]:

@@ -64,13 +64,14 @@ def render_card(
         _contents(spec, manifest, sizes),
         _usage(spec, manifest),
         _provenance(manifest),
+        _surveys(manifest),
         _cut_flow(manifest),
         _columns(spec),
         _bands(spec, manifest),
         _errata(spec),
         _terms(spec),
     )
-    return "\n\n".join("\n".join(section) for section in sections) + "\n"
+    return "\n\n".join("\n".join(section) for section in sections if section) + "\n"
 
 
 def text(value: str, limit: int = 600) -> str:
@@ -181,9 +182,14 @@ def _contents(spec: DatasetSpec, manifest: Manifest, sizes: Mapping[str, Size]) 
         "",
         *table(("split", "objects"), ((split, f"{size.rows:,}") for split, size in sizes.items())),
         "",
-        f"These are the splits of division 0 of {spec.split.divisions}; the columns "
+        f"These are the splits of {'fold' if spec.split.folds else 'division'} 0 of "
+        f"{spec.split.divisions}; the columns "
         + ", ".join(code(column.name) for column in spec.split.columns())
         + " hold all of them.",
+        *(
+            f"- {code(extra.name)}: {text(extra.why)} ({text(extra.source)})"
+            for extra in spec.split.extra
+        ),
     ]
 
 
@@ -227,6 +233,19 @@ def _provenance(manifest: Manifest) -> list[str]:
         *(f"- warning: {text(warning)}" for warning in manifest.warnings),
         *(line for query in manifest.queries for line in ("", *code_block(query, "sql"))),
     ]  # fmt: skip
+
+
+def _surveys(manifest: Manifest) -> list[str]:
+    """What each spectroscopic survey of a compiled catalogue brought and lost."""
+    if not manifest.surveys:
+        return []
+    rows = (
+        (text(s.name), *(f"{n:,}" for n in (s.read, s.sentinel, s.insecure, s.secure, s.duplicate,
+                                            s.kept)), text(s.where))
+        for s in manifest.surveys
+    )  # fmt: skip
+    head = ("survey", "read", "no redshift", "not secure", "secure", "duplicate", "kept", "from")
+    return ["## Spectroscopic surveys", "", *table(head, rows)]
 
 
 def _cut_flow(manifest: Manifest) -> list[str]:

@@ -20,7 +20,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from galaxyds.publish.card import render_card
-from galaxyds.spec import SPLITS
 from galaxyds.store.columns import filled_table, stored_table
 from galaxyds.store.hdf5 import IMAGE
 
@@ -81,7 +80,7 @@ def write_hub(
     codes = table.column("split_0").to_numpy()
     (directory / config).mkdir(parents=True)
     sizes = {}
-    for code, split in enumerate(SPLITS):
+    for code, split in enumerate(spec.split.names):
         rows = np.flatnonzero(codes == code)
         if not len(rows):  # `datasets` refuses to load a split without rows
             continue

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from galaxyds.publish.hub import write_hub
-from galaxyds.spec import SPLITS
 from galaxyds.store import layout
 from galaxyds.store.columns import stored_table
 from galaxyds.store.files import publishing_directory, sha256
@@ -112,7 +111,8 @@ def split_counts(table: pa.Table, spec: DatasetSpec) -> dict[str, dict[str, int]
     counts = {}
     for division in range(spec.split.divisions):
         codes = table.column(f"split_{division}").to_numpy()
-        counts[str(division)] = {name: int((codes == k).sum()) for k, name in enumerate(SPLITS)}
+        names = enumerate(spec.split.names)
+        counts[str(division)] = {name: int((codes == k).sum()) for k, name in names}
     return counts
 
 

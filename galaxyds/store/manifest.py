@@ -112,6 +112,22 @@ class Dropped(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
+class SurveyRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """What a spectroscopic survey brought to a compiled catalogue, and lost.
+
+    ``read = sentinel + insecure + secure`` and ``secure = duplicate + kept``.
+    """
+
+    name: str
+    where: str
+    read: int
+    sentinel: int
+    insecure: int
+    secure: int
+    duplicate: int
+    kept: int
+
+
 class PublishedRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A count that the paper states, beside ours (None where a build cannot have it)."""
 
@@ -143,9 +159,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     bands : dict of str to BandStatistics
         In the order of the image axis.
     splits : dict of str to dict of str to int
-        Rows of train, validation and test, by division (``"0"``, ``"1"`` ...).
+        Rows of every split, by division (``"0"``, ``"1"`` ...).
     duplicates : dict of str to int
         Rows removed, by rule.
+    surveys : tuple of SurveyRecord
+        Spectroscopic surveys that were compiled, in order; empty where one archive has it all.
     files : dict of str to FileRecord
         Every other file of the build, by path relative to it.
     departures : tuple of str
@@ -167,6 +185,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     queries: tuple[str, ...] = ()
     cut_flow: tuple[CutRow, ...] = ()
     duplicates: dict[str, int] = {}
+    surveys: tuple[SurveyRecord, ...] = ()
     splits: dict[str, dict[str, int]] = {}
     bands: dict[str, BandStatistics] = {}
     published: tuple[PublishedRecord, ...] = ()

@@ -19,9 +19,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from galaxyds.catalog.engine import evaluate
-from galaxyds.catalog.splits import assign
+from galaxyds.catalog.splits import divide
 from galaxyds.errors import DataIntegrityError, GalaxydsError
-from galaxyds.spec import SPLITS
 from galaxyds.store import layout
 from galaxyds.store.columns import filled_table
 from galaxyds.store.files import sha256
@@ -329,13 +328,14 @@ def _nan_to_null(table: pa.Table) -> pa.Table:
 
 def _check_splits(build: _Build) -> Iterator[Result]:
     spec, table = build.spec, build.table
-    ids = table.column(spec.object_id).to_numpy()
+    theirs = build.manifest.archive.released and spec.files is not None and spec.files.splits
+    drawn = divide(table, spec.split, object_id=spec.object_id)
     for division in range(spec.split.divisions):
         codes = table.column(f"split_{division}").to_numpy()
-        if division or not build.manifest.archive.released:  # theirs was not drawn by us
-            wrong = _differences(assign(ids, division, spec.split.fractions[division]), codes)
+        if division or not theirs:  # theirs was not drawn by us
+            wrong = _differences(drawn[division], codes)
             yield build.result(f"split_{division} equals the hash", 0, wrong, layout.CATALOG)
-        counts = {name: int((codes == k).sum()) for k, name in enumerate(SPLITS)}
+        counts = {name: int((codes == k).sum()) for k, name in enumerate(spec.split.names)}
         stated = build.manifest.splits.get(str(division), {})
         yield build.result(f"counts of division {division}", stated, counts, layout.MANIFEST)
 
@@ -344,14 +344,14 @@ def _check_hub(build: _Build) -> Iterator[Result]:
     folder = build.directory / layout.HUB
     codes = build.table.column("split_0").to_numpy()
     expected = filled_table(build.table, build.spec)
-    for code, split in enumerate(SPLITS):
+    for code, split in enumerate(build.spec.split.names):
         rows = np.flatnonzero(codes == code)
         shards = sorted((folder / build.manifest.config).glob(f"{split}-*.parquet"))
         yield build.result(f"{split} has shards", bool(len(rows)), bool(shards), layout.HUB)
         yield from _compare_shards(build, shards, expected, rows)
     card = (folder / "README.md").read_text(encoding="utf-8")
     stated = re.findall(r"name: (\w+), num_bytes: \d+, num_examples: (\d+)", card)
-    counts = [(name, str(int((codes == k).sum()))) for k, name in enumerate(SPLITS)]
+    counts = [(name, str(int((codes == k).sum()))) for k, name in enumerate(build.spec.split.names)]
     counts = [(name, count) for name, count in counts if count != "0"]
     yield build.result("counts on the card", counts, stated, f"{layout.HUB}/README.md")
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from galaxyds.catalog.positions import nearest
 from galaxyds.errors import UsageError
 
 if TYPE_CHECKING:
@@ -112,24 +113,7 @@ def match_positions(
     ndarray of int64, shape (n,)
         Index of the nearest candidate, -1 where none lies within the radius; ties go to the first.
     """
-    result = np.full(len(ra), -1, dtype=np.int64)
-    if not len(to_ra):
-        return result
-    candidates = unit_vectors(to_ra, to_dec)
-    # Chord, not cosine: 1 - cos loses all digits at arcsecond separations.
-    limit = 2 * np.sin(np.radians(radius / 3600) / 2)
-    for n, vector in enumerate(unit_vectors(ra, dec)):
-        chord = np.linalg.norm(candidates - vector, axis=1)
-        nearest = int(np.argmin(chord))
-        if chord[nearest] <= limit:
-            result[n] = nearest
-    return result
-
-
-def unit_vectors(ra: NDArray[np.float64], dec: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Cartesian unit vectors of positions in degrees, shape (n, 3)."""
-    lon, lat = np.radians(ra), np.radians(dec)
-    return np.column_stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])
+    return nearest(ra, dec, to_ra=to_ra, to_dec=to_dec, radius=radius)[0]
 
 
 def box_predicates(

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from galaxyds.archives.base import NO_DATA, Cutout, CutoutObject, PointSpread
 from galaxyds.errors import UsageError
-from galaxyds.sky.hashing import keyed, label_word
-from galaxyds.sky.hsc_conditions import band_at, is_missing, kernel, noise_at
+from galaxyds.sky.coadd import Box, laid, near, noisy, white
+from galaxyds.sky.hsc_conditions import band_at, is_missing, noise_at
 from galaxyds.sky.hsc_footprint import INNER, HSCFootprint, Tract, sky_box
-from galaxyds.sky.hsc_fourier import Placed, draw, groups, held, reach
+from galaxyds.sky.hsc_fourier import Placed, draw
 from galaxyds.sky.render import Image, galsim
 from galaxyds.sky.surveys import HSC, SurveyBand
 from galaxyds.sky.universe import Universe
@@ -23,17 +22,6 @@ PSF_SIZE = 41
 _FAINTEST = 0.005  # counts per pixel, a seventh of the noise in g; light below it is left out
 _FARTHEST = 320  # pixels; sources farther from a cutout are not looked at
 _PATCHES_KEPT = 12
-_BLOCK = 64  # rows and columns of a block of noise
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Box:
-    """Pixels of a tract that a cutout shows: first (x, y) and size (columns, rows)."""
-
-    x: int
-    y: int
-    width: int
-    height: int
 
 
 def cutout_box(tract: Tract, ra: float, dec: float, *, half_size: float) -> Box:
@@ -177,36 +165,21 @@ class Coadd:
         wider = Box(x=box.x - 1, y=box.y - 1, width=box.width + 2, height=box.height + 2)
         columns = [HSC.band_index(name) for name in bands]
         smooth = draw(
-            self._near(tract, patch, wider),
+            near(self._of_patch(tract, patch), wider),
             [band_at(tract.number, patch, name) for name in bands],
             columns,
             scale=HSC.pixel_scale,
             shape=(wider.height, wider.width),
         )
-        images = {}
-        for model, name in zip(smooth, bands, strict=True):
-            sigma = np.float32(noise_at(tract.number, patch, name))
-            gain = np.float32(HSC.band(name).gain)
-            noise = white(self.universe.seed, tract.number, name, wider)
-            noise *= np.sqrt(sigma**2 + model / gain)
-            images[name] = model[1:-1, 1:-1] + _smoothed(noise)
-        return images
-
-    def _near(self, tract: Tract, patch: tuple[int, int], box: Box) -> Placed:
-        """Sources whose squares reach a box, in its pixels."""
-        placed = self._of_patch(tract, patch)
-        x, y = placed.x - box.x, placed.y - box.y
-        half_width, half_height = box.width / 2, box.height / 2
-        far = placed.reach + 2.0  # a square reaches a pixel or two beyond what it must hold
-        near = np.abs(x - half_width) < half_width + far
-        seen = np.flatnonzero(near & (np.abs(y - half_height) < half_height + far))
-        return Placed(
-            sources=placed.sources.take(seen),
-            x=x[seen],
-            y=y[seen],
-            flux=placed.flux[seen],
-            reach=placed.reach[seen],
-        )
+        return {
+            name: noisy(
+                model,
+                white(self.universe.seed, tract.number, name, wider),
+                sigma=noise_at(tract.number, patch, name),
+                gain=HSC.band(name).gain,
+            )
+            for model, name in zip(smooth, bands, strict=True)
+        }
 
     def _of_patch(self, tract: Tract, patch: tuple[int, int]) -> Placed:
         """Sources of a patch and around it, from the last few that were asked for."""
@@ -247,54 +220,8 @@ def place(universe: Universe, tract: Tract, patch: tuple[int, int]) -> Placed:
     ]
     sources = universe.sources(sky_box(tract, edges[0], edges[1]), HSC)
     x, y = tract.to_pixel(sources.ra, sources.dec)
-    # A source counts as far as its square goes: what it adds to a pixel is then the same from
-    # wherever one looks.
     inside = (x > edges[0][0]) & (x < edges[0][-1]) & (y > edges[1][0]) & (y < edges[1][-1])
-    chosen = np.flatnonzero(inside)
-    chosen = chosen[np.argsort(sources.key[chosen], kind="stable")]
-    sources = sources.take(chosen)
-    flux = HSC.flux(sources.magnitude)
-    far = reach(sources, flux.max(axis=1), scale=HSC.pixel_scale, faintest=_FAINTEST)
-    for size, rows in groups(far):
-        far[rows] = held(size)
-    return Placed(sources=sources, x=x[chosen], y=y[chosen], flux=flux, reach=far)
-
-
-def white(seed: int, tract: int, band: str, box: Box) -> Image:
-    """White noise of standard deviation 1 on the pixels of a tract, the same whoever looks.
-
-    Parameters
-    ----------
-    seed : int
-        Of the universe.
-    tract : int
-    band : str
-    box : Box
-
-    Returns
-    -------
-    ndarray of float32, (rows, columns)
-    """
-    columns = np.arange(box.x // _BLOCK, (box.x + box.width - 1) // _BLOCK + 1)
-    rows = np.arange(box.y // _BLOCK, (box.y + box.height - 1) // _BLOCK + 1)
-    keys = keyed(
-        seed, np.asarray(label_word(f"noise {band}")), tract, rows[:, None], columns[None, :]
-    )
-    noise = np.empty((rows.size, _BLOCK, columns.size, _BLOCK), np.float32)
-    for j, i in np.ndindex(keys.shape):
-        block = np.random.Generator(np.random.PCG64(int(keys[j, i])))
-        noise[j, :, i] = block.standard_normal((_BLOCK, _BLOCK), dtype=np.float32)
-    whole = noise.reshape(rows.size * _BLOCK, columns.size * _BLOCK)
-    top, left = box.y - int(rows[0]) * _BLOCK, box.x - int(columns[0]) * _BLOCK
-    return whole[top : top + box.height, left : left + box.width].copy()
-
-
-def _smoothed(noise: Image) -> Image:
-    """Correlate neighbouring pixels as resampling does; one pixel less on every side."""
-    side, middle, _ = kernel().astype(np.float32)
-    rows = side * (noise[:-2] + noise[2:]) + middle * noise[1:-1]
-    smooth: Image = side * (rows[:, :-2] + rows[:, 2:]) + middle * rows[:, 1:-1]
-    return smooth
+    return laid(sources, x, y, inside=inside, survey=HSC, faintest=_FAINTEST)
 
 
 def point_spread(band: SurveyBand) -> Image:

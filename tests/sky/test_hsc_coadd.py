@@ -15,7 +15,8 @@ import pytest
 from galaxyds.archives.base import CutoutObject
 from galaxyds.errors import NotInArchiveError, UsageError
 from galaxyds.sky import HSC, Universe
-from galaxyds.sky.hsc_coadd import Coadd, cutout_box, place, point_spread, white
+from galaxyds.sky.coadd import white
+from galaxyds.sky.hsc_coadd import Coadd, cutout_box, place, point_spread
 from galaxyds.sky.hsc_conditions import band_at, is_missing, noise_at
 from galaxyds.sky.hsc_fourier import Placed, blur, draw
 from galaxyds.sky.hsc_server import HSCServer

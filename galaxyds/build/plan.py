@@ -167,12 +167,12 @@ def _extent(context: Context) -> tuple[int, int]:
 
 def _stage_plans(context: Context, rows: int, tiles: int) -> list[StagePlan]:
     finished = context.workspace.finished()
-    bands = len(context.spec.bands)
+    bands, split = len(context.spec.bands), context.spec.split
     costs = {
         "query": f"{len(context.pushed())} cuts at the archive",
         "cut": f"{len(context.local())} cuts here",
         "deduplicate": ", ".join(f"one row per {r.what}" for r in context.spec.duplicates),
-        "split": f"{context.spec.split.divisions} {'folds' if context.spec.split.folds else 'seeded divisions'}",
+        "split": f"{split.divisions} {'folds' if split.folds else 'seeded divisions'}",
         "coverage": "which frames cover each object",
         "cutouts": _cutout_cost(context, rows, tiles),
         "morphology": f"{rows:,} objects in {bands} bands",

@@ -12,7 +12,15 @@ from galaxyds.loaders import GalaxyDataset
 from galaxyds.refs import DatasetRef
 from galaxyds.specs import get_spec
 
-__all__ = ["DATASETS", "HSCGalaxiesML", "SDSSQuasar", "open_dataset"]
+__all__ = [
+    "DATASETS",
+    "CFHTLSWide",
+    "HSCDeep",
+    "HSCGalaxiesML",
+    "SDSSMainGalaxies",
+    "SDSSQuasar",
+    "open_dataset",
+]
 
 
 class SDSSQuasar(GalaxyDataset):
@@ -35,7 +43,41 @@ class HSCGalaxiesML(GalaxyDataset):
     name: ClassVar[str] = "hsc-galaxiesml"
 
 
-DATASETS: dict[str, type[GalaxyDataset]] = {kind.name: kind for kind in (SDSSQuasar, HSCGalaxiesML)}
+class SDSSMainGalaxies(GalaxyDataset):
+    """SDSS Main Galaxy Sample, u, g, r, i, z stacks of 64 x 64 pixels with E(B-V) (``sdss-mgs``).
+
+    ``fold=0`` to ``fold=4`` choose the fold that is tested.  See
+    :class:`galaxyds.loaders.GalaxyDataset` for parameters and samples.
+    """
+
+    name: ClassVar[str] = "sdss-mgs"
+
+
+class CFHTLSWide(GalaxyDataset):
+    """CFHTLS Wide galaxies, u, g, r, i, z cutouts of 64 x 64 pixels with E(B-V) (``cfhtls-wide``).
+
+    ``fold=0`` to ``fold=4`` choose the fold that is tested.  See
+    :class:`galaxyds.loaders.GalaxyDataset` for parameters and samples.
+    """
+
+    name: ClassVar[str] = "cfhtls-wide"
+
+
+class HSCDeep(GalaxyDataset):
+    """HSC-Deep galaxies with CLAUDS u and near infrared, 64 x 64 pixels (``hsc-deep``).
+
+    Config ``6band`` (default) has u, g, r, i, z, y; ``9band`` also J, H, Ks, which an object may
+    lack: a sample's ``band_mask`` says which are measured.  ``fold=0`` to ``fold=4`` choose the
+    fold that is tested; ``test_3dhst``, ``test_primus`` and ``test_cosmos2020`` are further splits.
+    See :class:`galaxyds.loaders.GalaxyDataset` for parameters and samples.
+    """
+
+    name: ClassVar[str] = "hsc-deep"
+
+
+DATASETS: dict[str, type[GalaxyDataset]] = {
+    kind.name: kind for kind in (SDSSQuasar, HSCGalaxiesML, SDSSMainGalaxies, CFHTLSWide, HSCDeep)
+}
 """Dataset classes by kebab-case name."""
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from galaxyds.catalog.engine import evaluate
+from galaxyds.catalog.positions import thin
 from galaxyds.errors import DataIntegrityError
 from galaxyds.spec import Column, Cut, Deduplication
 
@@ -131,8 +132,6 @@ def deduplicate(table: pa.Table, rule: Deduplication) -> tuple[pa.Table, int]:
     order = ", ".join(f"({expression}) ASC NULLS LAST" for expression in rule.order)
     numbered = table.append_column("_row", _row_numbers(table.num_rows))
     if rule.radius:
-        from galaxyds.catalog.positions import thin
-
         ordered = evaluate(numbered, f"SELECT _row, ra, dec FROM catalog ORDER BY {order}")
         rows, ra, dec = (ordered.column(name).to_numpy() for name in ("_row", "ra", "dec"))
         result = table.take(np.sort(rows[thin(ra, dec, radius=rule.radius)]))

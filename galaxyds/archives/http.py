@@ -197,6 +197,7 @@ class Http:
         sha256: str | None = None,
         md5: str | None = None,
         check: Callable[[Path], None] | None = None,
+        size: int | None = None,
     ) -> Path:
         """Fetch a file, going on where an earlier attempt or process stopped.
 
@@ -212,6 +213,9 @@ class Http:
             Published checksum.
         check : callable, optional
             Structural check of the finished file; raises DataIntegrityError.
+        size : int, optional
+            Published size; of a file without checksum or validator, only one of a published size
+            is resumed.
 
         Returns
         -------
@@ -229,7 +233,7 @@ class Http:
         StorageError
             If it cannot be written.
         """
-        expected = Expected(max_bytes=max_bytes, sha256=sha256, md5=md5, check=check)
+        expected = Expected(max_bytes=max_bytes, sha256=sha256, md5=md5, check=check, size=size)
         part = PartFile(url, destination, expected)
         while True:
             with part.alone() as mine:
@@ -264,10 +268,13 @@ class Http:
                 return _range_refused(part, reply)
             offset = 0
             if reply.status_code == 206:
-                first, _, _ = content_range(reply.headers.get("Content-Range", ""))
+                first, _, whole = content_range(reply.headers.get("Content-Range", ""))
                 if first is None or first != part.size or not asked:
                     part.discard()
                     return Setback("the server sent another part of the file than was asked")
+                if None not in (whole, part.expected.size) and whole != part.expected.size:
+                    part.discard()
+                    return Setback("the file has changed since its first part was fetched")
                 offset = first
             self._refuse_size(reply, offset, part.expected.max_bytes)
             part.remember(reply.headers)

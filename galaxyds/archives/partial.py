@@ -34,17 +34,20 @@ class Expected:
         Published checksum, as lower-case hexadecimal digits.
     check : callable or None
         Looks at the finished file under its temporary name; raises DataIntegrityError.
+    size : int or None
+        Published size in bytes.
     """
 
     max_bytes: int
     sha256: str | None = None
     md5: str | None = None
     check: Callable[[Path], None] | None = None
+    size: int | None = None
 
     @property
-    def checksummed(self) -> bool:
-        """Whether the content can be proved right at the end."""
-        return bool(self.sha256 or self.md5)
+    def resumable(self) -> bool:
+        """Whether parts fetched at different times can be held together without a validator."""
+        return bool(self.sha256 or self.md5 or self.size)
 
 
 class PartFile:
@@ -101,7 +104,7 @@ class PartFile:
     def resume_headers(self) -> dict[str, str]:
         """Headers that ask for the rest only, on the condition that the file has not changed."""
         size, validator = self.size, self._validator()
-        if size == 0 or not (validator or self.expected.checksummed):
+        if size == 0 or not (validator or self.expected.resumable):
             return {}
         ask = {"Range": f"bytes={size}-"}
         return {**ask, "If-Range": validator} if validator else ask
@@ -148,6 +151,7 @@ class PartFile:
             If the file is not what was expected.
         """
         try:
+            self._compare_size()
             for name in ("sha256", "md5"):
                 self._compare(name, getattr(self.expected, name))
             if self.expected.check is not None:
@@ -166,6 +170,16 @@ class PartFile:
             self.note.unlink(missing_ok=True)
             sync_directory(self.destination.parent)
         return self.destination
+
+    def _compare_size(self) -> None:
+        if self.expected.size not in (None, self.size):
+            raise DataIntegrityError(
+                f"{self.destination.name} from the archive has {self.size} bytes, expected "
+                f"{self.expected.size}: it was cut on the way or replaced; fetch it again",
+                file=str(self.destination),
+                expected=self.expected.size,
+                got=self.size,
+            )
 
     def _compare(self, name: str, wanted: str | None) -> None:
         if wanted is None:

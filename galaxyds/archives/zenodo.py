@@ -13,7 +13,6 @@ import hashlib
 import json
 import logging
 import re
-import shutil
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -23,21 +22,14 @@ from galaxyds.archives.base import RemoteFile
 from galaxyds.archives.calls import Policy
 from galaxyds.archives.http import Http, rate_directory
 from galaxyds.archives.rate import RateLimit
+from galaxyds.archives.records import is_plain_name, part_bytes, require_transfer_space
 from galaxyds.archives.redact import looks_like_html, server_words, shown_url
-from galaxyds.errors import (
-    ArchiveError,
-    NotInArchiveError,
-    StorageError,
-    one_line,
-    storage_error,
-)
+from galaxyds.errors import ArchiveError, NotInArchiveError, one_line, storage_error
 
 VARIABLE = "GALAXYDS_ZENODO_URL"
 DEFAULT_URL = "https://zenodo.org"
 INTERVAL = 1.0
 """Seconds between two requests; guests are said to have 60 a minute (unverified)."""
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*")
-_LONGEST_NAME = 120
 _MD5 = re.compile(r"[0-9a-f]{32}")
 _URL = re.compile(r"[!-~]{1,2000}")
 _RECORD_BYTES = 4 << 20
@@ -141,17 +133,17 @@ class ZenodoRecord:
         self._own_url(file.url, file.name)
         if self._is_right(target, file):
             return target
-        _require_space(target, file)
+        require_transfer_space(target, file)
         limit = file.bytes or _LARGEST_FILE
         while True:
-            before = _part_bytes(target)
+            before = part_bytes(target)
             try:
                 return self.http.fetch(file.url, target, max_bytes=limit, md5=file.md5)
             except NotInArchiveError:
                 raise
             except ArchiveError as error:
                 # Tens of GB may be cut more often than a session tries; what grows goes on.
-                if _part_bytes(target) - before < _WORTH_GOING_ON:
+                if part_bytes(target) - before < _WORTH_GOING_ON:
                     raise
                 _LOG.warning("%s", error)
 
@@ -187,7 +179,7 @@ class ZenodoRecord:
         name = entry.get("key", entry.get("filename"))
         if not isinstance(name, str):
             raise self._error("lists a file without key or filename")
-        if not _is_plain(name):
+        if not is_plain_name(name):
             _LOG.warning(
                 "Zenodo record %s: a file named '%s' is passed over", self.record, one_line(name)
             )
@@ -228,7 +220,7 @@ class ZenodoRecord:
     # refusals --------------------------------------------------------------------------------
 
     def _plain(self, name: str) -> str:
-        if not _is_plain(name):
+        if not is_plain_name(name):
             raise self._error(f"names a file '{one_line(name, 80)}', which is refused: it is no "
                               "plain file name")  # fmt: skip
         return name
@@ -269,30 +261,3 @@ class ZenodoRecord:
             "the same command again later",
             service="Zenodo", url=url, status=None, answer=words,
         )  # fmt: skip
-
-
-def _is_plain(name: str) -> bool:
-    return len(name) <= _LONGEST_NAME and _NAME.fullmatch(name) is not None
-
-
-def _part_bytes(target: Path) -> int:
-    """Bytes of an unfinished transfer."""
-    part = target.with_name(f"{target.name}.part")
-    return part.stat().st_size if part.exists() else 0
-
-
-def _require_space(target: Path, file: RemoteFile) -> None:
-    """Refuse to begin what will not fit, less what is there of it."""
-    folder = target.parent.absolute()
-    while not folder.exists():
-        folder = folder.parent
-    needed = file.bytes - _part_bytes(target)
-    free = shutil.disk_usage(folder).free
-    if free < needed:
-        raise StorageError(
-            f"{file.name} needs {needed / 1e9:.2f} GB in {target.parent}, {free / 1e9:.2f} GB are "
-            "free: free some space or choose another --root",
-            path=str(target),
-            needed=needed,
-            free=free,
-        )

@@ -202,6 +202,7 @@ def draw(
     *,
     scale: float,
     shape: tuple[int, int],
+    folded: tuple[float, float] = (_FOLDED_POINT, _FOLDED_GALAXY),
 ) -> Image:
     """Draw sources in several bands, without noise.
 
@@ -216,6 +217,9 @@ def draw(
         Arcsec per pixel.
     shape : tuple of int
         Rows and columns.
+    folded : tuple of float
+        Counts of point sources and of galaxies above which frequencies beyond those of the grid
+        matter.
 
     Returns
     -------
@@ -223,10 +227,10 @@ def draw(
         Counts, not below 0.  What a source adds to a pixel does not depend on the shape.
     """
     image = np.zeros((len(bands), *shape), np.float32)
-    limit = np.where(placed.sources.disk_radius > 0, _FOLDED_GALAXY, _FOLDED_POINT)
-    folded = placed.flux.max(axis=1) > limit
+    point, galaxy = folded
+    bright = placed.flux.max(axis=1) > np.where(placed.sources.disk_radius > 0, galaxy, point)
     for size, chosen in groups(placed.reach):
-        for rows, aliases in _batches(chosen, folded, size):
+        for rows, aliases in _batches(chosen, bright, size):
             pieces = _squares(
                 placed, rows, (bands, columns), scale=scale, grids=_grids(size, aliases)
             )

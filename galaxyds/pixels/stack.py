@@ -112,7 +112,7 @@ def stack_frames(
     return Stack(
         image=image,
         depth=np.broadcast_to(depth, len(grids)).astype(np.int16),
-        complete=~np.isnan(image).any(axis=(1, 2)),
+        complete=np.asarray(np.isfinite(image).all(axis=(1, 2))),
     )
 
 
@@ -216,6 +216,11 @@ def combined(
     -------
     ndarray of float32, shape (n, size, size)
         NaN where all values are.
+
+    Raises
+    ------
+    UsageError
+        If ``sigma`` is needed and not given.
     """
     there = np.isfinite(layers)
     if combine == "mean":
@@ -223,7 +228,8 @@ def combined(
     if combine == "median":
         ordered, count = _ordered(layers, there)
         return _middle(ordered, count)
-    assert sigma is not None
+    if sigma is None:
+        raise UsageError(f"stacking '{combine}' needs the noise of each frame: give sigma")
     share = (sigma / sigma.max(axis=0)) ** -2 if weights is None else weights[:, None]
     share = np.broadcast_to(share, sigma.shape).astype(np.float32)[:, :, None, None]
     if combine == "weighted":
@@ -294,7 +300,7 @@ def _exchanges(count: int) -> Iterator[tuple[int, int]]:
 
 
 def _middle(ordered: NDArray[np.float32], count: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Median of the first ``count`` of the ordered values of each pixel; NaN where there is none."""
+    """Median of the first ``count`` of each pixel's ordered values; NaN where there are none."""
     if (count == len(ordered)).all():
         low, high = ordered[(len(ordered) - 1) // 2], ordered[len(ordered) // 2]
     else:

@@ -171,7 +171,7 @@ def linear_map(wcs: WCS, grids: Grids, size: int) -> LinearMap:
     """
     half = (size - 1) / 2
     i, j = (a.ravel() for a in np.meshgrid([-1.0, 0.0, 1.0], [-1.0, 0.0, 1.0], indexing="ij"))
-    there = _through(wcs, grids, np.arange(len(grids)), half * i, half * j)
+    there = _through(wcs, grids.sky(np.arange(len(grids)), half * i, half * j))
     fits, worst = [], np.zeros(len(grids))
     for values in there:
         # On this grid the three unknowns are uncorrelated, so each is a plain average.
@@ -201,15 +201,13 @@ def positions(wcs: WCS, grids: Grids, which: int, size: int) -> tuple[Floats, Fl
     row, column : ndarray of float64, shape (size, size)
         0-based.
     """
-    i, j = (a.ravel() - (size - 1) / 2 for a in np.indices((size, size)))
-    row, column = _through(wcs, grids, np.array([which]), i, j)
+    i, j = (a.ravel().astype(np.float64) - (size - 1) / 2 for a in np.indices((size, size)))
+    row, column = _through(wcs, grids.sky(np.array([which]), i, j))
     return row.reshape(size, size), column.reshape(size, size)
 
 
-def _through(
-    wcs: WCS, grids: Grids, which: NDArray[np.int64], i: Floats, j: Floats
-) -> tuple[Floats, Floats]:
-    """Rows and columns on the frame of points of targets, shape (targets, points)."""
-    ra, dec = grids.sky(which, i, j)
+def _through(wcs: WCS, sky: tuple[Floats, Floats]) -> tuple[Floats, Floats]:
+    """Rows and columns on the frame of sky positions, shape (targets, points)."""
+    ra, dec = sky
     column, row = to_pixels(wcs, ra.ravel(), dec.ravel())
     return row.reshape(ra.shape), column.reshape(ra.shape)

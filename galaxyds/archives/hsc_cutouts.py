@@ -11,16 +11,16 @@ from galaxyds.archives.base import Cutout, CutoutObject
 from galaxyds.archives.bounded import FITS_BLOCK
 from galaxyds.archives.hsc_fits import PIXEL_SCALE, Placed, read_cutout
 from galaxyds.archives.hsc_lists import Found, Line, ListClient, ListService, batches, lines_of
+from galaxyds.archives.hsc_session import Connections, StreamHttp
 from galaxyds.archives.hsc_settings import RERUN
 from galaxyds.archives.tarstream import BLOCK, Member
 
 SETTING = "GALAXYDS_HSC_CUTOUT_URL"
 """Setting that holds the address of the cutout service."""
 _COLUMNS = "#? rerun type filter tract ra dec sw sh image mask variance"
-_NAMES = re.compile(
+_NAMES = (
     r"arch-[0-9]{1,12}-[0-9]{1,12}/"
     r"(?P<line>[1-9][0-9]{0,4})-cutout-(?P<filter>[A-Z0-9-]{1,12})-(?P<tract>[0-9]{1,6})-"
-    rf"{RERUN}\.fits"
 )
 _HEADERS = 64 << 10  # most bytes that the headers of one file may take
 _SMALL_HEADERS = 4 * FITS_BLOCK  # what they take
@@ -47,10 +47,31 @@ def list_text(lines: Sequence[Line], *, half_size: float, rerun: str = RERUN) ->
 
 
 class HSCCutouts(ListClient):
-    """Cutouts from the survey's service."""
+    """Cutouts from the survey's service.
+
+    Parameters
+    ----------
+    url : str, optional
+        The service; the setting by default.
+    rerun : str
+        Which coadds.
+    http, connections
+        As :class:`galaxyds.archives.hsc_lists.ListClient`.
+    """
 
     service: ClassVar[str] = "HSC cutouts"
     setting: ClassVar[str] = SETTING
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        rerun: str = RERUN,
+        http: StreamHttp | None = None,
+        connections: Connections | None = None,
+    ) -> None:
+        super().__init__(url, http=http, connections=connections)
+        self.rerun = rerun
 
     def cutouts(
         self, objects: Sequence[CutoutObject], bands: Sequence[str], *, half_size: float
@@ -106,8 +127,9 @@ class HSCCutouts(ListClient):
             return read_cutout(member.data, member.name[0], band=line.band, at=at, side=side)
 
         return ListService(
-            url=self.url, http=self.http, connections=self.connections, names=_NAMES,
-            text=lambda lines: list_text(lines, half_size=half_size), read=read,
+            url=self.url, http=self.http, connections=self.connections,
+            names=re.compile(rf"{_NAMES}{re.escape(self.rerun)}\.fits"), read=read,
+            text=lambda lines: list_text(lines, half_size=half_size, rerun=self.rerun),
             most=4 * side * side + _HEADERS, setting=SETTING,
         )  # fmt: skip
 
@@ -119,11 +141,13 @@ def _cutout(one: CutoutObject, lines: Mapping[str, Line], found: Found[Placed]) 
         for band, tracts in came.items()
         if tracts
     }
+    grids = {placed.grid for placed in chosen.values()}
     return Cutout(
         object_id=one.object_id,
         pixels={band: placed.pixels for band, placed in chosen.items()},
         position={band: placed.position for band, placed in chosen.items()},
         missing={band: found.reason(line) for band, line in lines.items() if band not in chosen},
+        grid=grids.pop().wcs() if len(grids) == 1 else None,
     )
 
 

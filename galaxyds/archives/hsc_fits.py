@@ -10,13 +10,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from galaxyds.archives.bounded import HDU, Value, scan_fits
 from galaxyds.errors import DataIntegrityError, one_line
+
+if TYPE_CHECKING:
+    from astropy.wcs import WCS
 
 PIXEL_SCALE = 0.168
 """Arcseconds per pixel of the coadds."""
@@ -28,53 +31,94 @@ FLUXMAG0 = 10 ** (ZERO_POINT / 2.5)
 _TYPES = {-32: ">f4", -64: ">f8"}
 
 
+class TanGrid(NamedTuple):
+    """A gnomonic grid, by the FITS keywords; degrees, and pixels from 1."""
+
+    crpix: tuple[float, float]
+    crval: tuple[float, float]
+    cd: tuple[float, float, float, float]
+
+    @classmethod
+    def of(cls, header: Mapping[str, Value]) -> TanGrid:
+        """Read CRPIX, CRVAL and CD of a FITS header.
+
+        Raises
+        ------
+        ValueError
+            If the header has no such projection.
+        """
+        if (header.get("CTYPE1"), header.get("CTYPE2")) != ("RA---TAN", "DEC--TAN"):
+            raise ValueError("no RA---TAN, DEC--TAN projection")
+        values = []
+        for name, default in _WCS_KEYWORDS.items():
+            value = header.get(name, default)
+            if isinstance(value, bool | str) or value is None or not math.isfinite(value):
+                raise ValueError(f"no number in {name}")
+            values.append(float(value))
+        return cls((values[0], values[1]), (values[2], values[3]), tuple(values[4:]))
+
+    def wcs(self) -> WCS:
+        """Return it as an object of astropy."""
+        from astropy.wcs import WCS
+
+        made = WCS(naxis=2)
+        made.wcs.ctype = ["RA---TAN", "DEC--TAN"]
+        made.wcs.crpix, made.wcs.crval = self.crpix, self.crval
+        made.wcs.cd = np.array(self.cd).reshape(2, 2)
+        made.wcs.radesys = "ICRS"
+        made.wcs.set()
+        return made
+
+    def pixel(self, ra: float, dec: float) -> tuple[float, float]:
+        """Pixel of a sky position (Calabretta & Greisen 2002, section 5.1.3).
+
+        Parameters
+        ----------
+        ra, dec : float
+            Degrees, in the header's frame.
+
+        Returns
+        -------
+        (float, float)
+            0-based column and row.
+
+        Raises
+        ------
+        ValueError
+            If the position is not on the projection.
+        """
+        ra0, dec0 = (math.radians(angle) for angle in self.crval)
+        cd11, cd12, cd21, cd22 = self.cd
+        turn, north = math.radians(ra) - ra0, math.radians(dec)
+        depth = math.sin(dec0) * math.sin(north) + math.cos(dec0) * math.cos(north) * math.cos(turn)
+        determinant = cd11 * cd22 - cd12 * cd21
+        if depth <= 0 or determinant == 0:
+            raise ValueError("the position is not on the projection")
+        xi = math.degrees(math.cos(north) * math.sin(turn) / depth)
+        eta = math.cos(dec0) * math.sin(north) - math.sin(dec0) * math.cos(north) * math.cos(turn)
+        eta = math.degrees(eta / depth)
+        x = (cd22 * xi - cd12 * eta) / determinant
+        y = (cd11 * eta - cd21 * xi) / determinant
+        return self.crpix[0] + x - 1, self.crpix[1] + y - 1
+
+
 class Placed(NamedTuple):
-    """An image, and the 0-based (x, y) of the object in it."""
+    """An image, the 0-based (x, y) of the object in it, and its grid."""
 
     pixels: NDArray[np.float32]
     position: tuple[float, float]
+    grid: TanGrid
 
 
 def tan_pixel(header: Mapping[str, Value], ra: float, dec: float) -> tuple[float, float]:
-    """Pixel of a sky position in a gnomonic projection (Calabretta & Greisen 2002, section 5.1.3).
-
-    Parameters
-    ----------
-    header : mapping
-        CRPIX, CRVAL and CD of a FITS header.
-    ra, dec : float
-        Degrees, in the header's frame.
-
-    Returns
-    -------
-    (float, float)
-        0-based column and row.
+    """Pixel of a sky position in the gnomonic projection of a header; as :meth:`TanGrid.pixel`.
 
     Raises
     ------
     ValueError
         If the header has no such projection, or the position is not on it.
     """
-    if (header.get("CTYPE1"), header.get("CTYPE2")) != ("RA---TAN", "DEC--TAN"):
-        raise ValueError("no RA---TAN, DEC--TAN projection")
-    values = {}
-    for name, default in _WCS_KEYWORDS.items():
-        value = header.get(name, default)
-        if isinstance(value, bool | str) or value is None or not math.isfinite(value):
-            raise ValueError(f"no number in {name}")
-        values[name] = float(value)
-    ra0, dec0 = math.radians(values["CRVAL1"]), math.radians(values["CRVAL2"])
-    turn, north = math.radians(ra) - ra0, math.radians(dec)
-    depth = math.sin(dec0) * math.sin(north) + math.cos(dec0) * math.cos(north) * math.cos(turn)
-    determinant = values["CD1_1"] * values["CD2_2"] - values["CD1_2"] * values["CD2_1"]
-    if depth <= 0 or determinant == 0:
-        raise ValueError("the position is not on the projection")
-    xi = math.degrees(math.cos(north) * math.sin(turn) / depth)
-    eta = math.cos(dec0) * math.sin(north) - math.sin(dec0) * math.cos(north) * math.cos(turn)
-    eta = math.degrees(eta / depth)
-    x = (values["CD2_2"] * xi - values["CD1_2"] * eta) / determinant
-    y = (values["CD1_1"] * eta - values["CD2_1"] * xi) / determinant
-    return values["CRPIX1"] + x - 1, values["CRPIX2"] + y - 1
+    return TanGrid.of(header).pixel(ra, dec)
 
 
 _WCS_KEYWORDS: dict[str, float | None] = {
@@ -125,7 +169,8 @@ def read_cutout(data: bytes, name: str, *, band: str, at: tuple[float, float], s
         raise _wrong(name, f"FLUXMAG0 {FLUXMAG0:.6g} (zero point 27.0)", f"{one_line(str(zero))}")
     pixels = _image(image, name, side).astype(np.float32, copy=False)
     try:
-        x, y = tan_pixel(image.header, *at)
+        grid = TanGrid.of(image.header)
+        x, y = grid.pixel(*at)
     except ValueError as error:
         raise _wrong(name, "the projection of a coadd", str(error)) from None
     rows, columns = pixels.shape
@@ -133,7 +178,7 @@ def read_cutout(data: bytes, name: str, *, band: str, at: tuple[float, float], s
     if not (-side <= x < columns + side and -side <= y < rows + side):
         got = f"pixel ({x:.1f}, {y:.1f}) of {columns} x {rows}"
         raise _wrong(name, "the object in its cutout", got)
-    return Placed(pixels, (x, y))
+    return Placed(pixels, (x, y), grid)
 
 
 def read_point_spread(data: bytes, name: str, *, side: int) -> NDArray[np.float64]:

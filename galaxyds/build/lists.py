@@ -12,6 +12,7 @@ import numpy as np
 from galaxyds.archives.base import Cutout, CutoutArchive, CutoutObject
 from galaxyds.build.shards import write_shard
 from galaxyds.pixels.padding import Padded, centred, pad
+from galaxyds.spec import BAND_MASK
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -42,6 +43,9 @@ class ListUnit:
         Band whose position is recorded.
     directory : pathlib.Path
         Where the shard goes.
+    optional : frozenset of str
+        Bands that an object may lack: its pixels are then zeros, and its bit of ``band_mask`` is 0.
+        Single pixels that are NaN stay so in every band, and are flagged.
     """
 
     objects: tuple[CutoutObject, ...]
@@ -53,6 +57,7 @@ class ListUnit:
     psf_size: int
     reference: str
     directory: Path
+    optional: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -79,13 +84,17 @@ class ListUnit:
             If a request fails for good.
         """
         kept: list[tuple[int, Padded]] = []
+        masks: list[int] = []
         dropped: list[tuple[int, str]] = []
         for cutout in self.archive.cutouts(self.objects, self.bands, half_size=self.half_size):
             if reason := self._reason(cutout):
                 dropped.append((cutout.object_id, reason))
             else:
                 kept.append((cutout.object_id, self._pad(cutout)))
+                masks.append(self._mask(cutout))
         arrays = self._arrays(kept)
+        if self.optional:
+            arrays[BAND_MASK.name] = np.array(masks, np.int16)
         notes: list[tuple[int, str]] = []
         if self.psf_size:
             arrays["psf"], notes = self._point_spreads({object_id for object_id, _ in kept})
@@ -94,18 +103,25 @@ class ListUnit:
 
     def _reason(self, cutout: Cutout) -> str:
         """Why an object has no place in the dataset; empty if it has."""
-        if cutout.missing:
-            return _grouped(cutout.missing)
+        required = {b: why for b, why in cutout.missing.items() if b not in self.optional}
+        if required:
+            return _grouped(required)
         x, y = cutout.position[self.reference]
         rows, columns = cutout.pixels[self.reference].shape
         if not (-0.5 <= x <= columns - 0.5 and -0.5 <= y <= rows - 0.5):
             return POSITION_OUTSIDE
         return ""
 
+    def _mask(self, cutout: Cutout) -> int:
+        """Bits of the bands that have data."""
+        return sum(1 << bit for bit, band in enumerate(self.bands) if band in cutout.pixels)
+
     def _pad(self, cutout: Cutout) -> Padded:
+        nothing = np.zeros_like(cutout.pixels[self.reference])
+        place = cutout.position[self.reference]
         return pad(
-            cutout.pixels,
-            cutout.position,
+            {**dict.fromkeys(self.optional, nothing), **cutout.pixels},
+            {**dict.fromkeys(self.optional, place), **cutout.position},
             bands=self.bands,
             reference=self.reference,
             size=self.size,
@@ -204,4 +220,5 @@ def list_units(
                 psf_size=spec.pixels.psf_size,
                 reference=spec.pixels.reference_band,
                 directory=directory,
+                optional=frozenset(band.name for band in spec.bands if band.optional),
             )

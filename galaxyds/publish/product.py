@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,15 +11,13 @@ from galaxyds.publish.hub import write_hub
 from galaxyds.store import layout
 from galaxyds.store.columns import stored_table
 from galaxyds.store.files import publishing_directory, sha256
-from galaxyds.store.hdf5 import image_map, write_hdf5
+from galaxyds.store.hdf5 import Blocks, image_map, write_hdf5
 from galaxyds.store.manifest import FileRecord, Manifest, write_manifest
 from galaxyds.store.parquet import write_catalog
 from galaxyds.store.statistics import band_statistics
 
 if TYPE_CHECKING:
-    import numpy as np
     import pyarrow as pa
-    from numpy.typing import NDArray
 
     from galaxyds.spec import DatasetSpec
 
@@ -31,7 +28,7 @@ def write_product(
     spec: DatasetSpec,
     manifest: Manifest,
     table: pa.Table,
-    blocks: Iterator[NDArray[np.float32]],
+    blocks: Blocks,
     replace: bool = False,
 ) -> Manifest:
     """Write a build beside its final place and rename it there when it is complete.
@@ -46,7 +43,7 @@ def write_product(
         What is known before writing; rows, splits, band statistics and files are filled in here.
     table : pyarrow.Table
         Stored columns (others are left out), in object-id order.
-    blocks : iterator of ndarray
+    blocks : iterator of ndarray or Placed
         float32 (k, bands, rows, columns), together one cutout per row.
     replace : bool
         Take the place of an existing build; readers that mapped it keep their bytes.

@@ -15,7 +15,7 @@ import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import h5py
 import numpy as np
@@ -37,13 +37,32 @@ _SMALL_CHUNK = 1 << 20
 _DEEPEST = 8
 
 
+class Placed(NamedTuple):
+    """Cutouts that come in another order than the rows of their table.
+
+    Attributes
+    ----------
+    rows : ndarray of int64, shape (k,)
+        Their rows in the table.
+    pixels : ndarray of float32, shape (k, bands, rows, columns)
+        The cutouts.
+    """
+
+    rows: NDArray[np.int64]
+    pixels: NDArray[np.float32]
+
+
+Blocks = Iterator["NDArray[np.float32] | Placed"]
+"""The pixels of a build: in the order of its rows, or with the rows they belong to."""
+
+
 def write_hdf5(
     path: Path,
     *,
     spec: DatasetSpec,
     config: str,
     table: pa.Table,
-    blocks: Iterator[NDArray[np.float32]],
+    blocks: Blocks,
     attributes: Mapping[str, str | int | float],
 ) -> None:
     """Write the pixels and columns of a build, from first row to last.
@@ -61,8 +80,9 @@ def write_hdf5(
         Name of the config.
     table : pyarrow.Table
         The stored columns, in object-id order.
-    blocks : iterator of ndarray
-        float32 (k, bands, rows, columns), k >= 0, together one cutout per row of ``table``.
+    blocks : iterator of ndarray or Placed
+        float32 (k, bands, rows, columns), k >= 0, together one cutout per row of ``table``; in its
+        order, or each with its row.
     attributes : mapping
         More attributes of the file; nothing that changes from run to run, such as a time.
 
@@ -111,9 +131,7 @@ def _write_column(file: h5py.File, column: Column, values: NDArray[Any]) -> None
         file[alias] = dataset
 
 
-def _write_image(
-    file: h5py.File, spec: DatasetSpec, rows: int, blocks: Iterator[NDArray[np.float32]]
-) -> None:
+def _write_image(file: h5py.File, spec: DatasetSpec, rows: int, blocks: Blocks) -> None:
     shape = spec.image_shape()
     dataset = file.create_dataset(IMAGE, shape=(rows, *shape), dtype="<f4", track_times=False)
     _describe(
@@ -125,22 +143,37 @@ def _write_image(
             "zero_point": np.array([band.zero_point for band in spec.bands]),
         },
     )
+    written = np.zeros(rows, dtype=bool)
     done = 0
     for block in blocks:
-        if block.shape[1:] != shape or done + len(block) > rows:
+        places, pixels = block if isinstance(block, Placed) else (None, block)
+        if pixels.shape[1:] != shape or done + len(pixels) > rows:
             raise DataIntegrityError(
-                f"{spec.name}: cutouts {done} to {done + len(block)} of shape {block.shape[1:]} "
+                f"{spec.name}: cutouts {done} to {done + len(pixels)} of shape {pixels.shape[1:]} "
                 f"do not fit {rows} rows of shape {shape}",
                 expected=(rows, *shape),
-                got=(done + len(block), *block.shape[1:]),
+                got=(done + len(pixels), *pixels.shape[1:]),
             )
-        if len(block):
-            dataset[done : done + len(block)] = np.ascontiguousarray(block, dtype="<f4")
-        done += len(block)
-    if done != rows:
+        if places is None:
+            places = np.arange(done, done + len(pixels))
+        _write_cutouts(dataset, places, np.ascontiguousarray(pixels, dtype="<f4"))
+        written[places] = True
+        done += len(pixels)
+    if done != rows or not written.all():
         raise DataIntegrityError(
             f"{spec.name}: {done} cutouts for {rows} rows of the catalogue", expected=rows, got=done
         )
+
+
+def _write_cutouts(
+    dataset: h5py.Dataset, places: NDArray[np.int64], pixels: NDArray[np.float32]
+) -> None:
+    """Write cutouts to their rows, those of neighbouring rows together."""
+    runs = np.flatnonzero(np.diff(places) != 1) + 1
+    for part in np.split(np.arange(len(places)), runs):
+        if len(part):
+            first, last = int(part[0]), int(part[-1]) + 1
+            dataset[places[first] : places[first] + last - first] = pixels[first:last]
 
 
 @contextmanager

@@ -11,7 +11,7 @@ their order depend on is insisted on; everything else becomes a :class:`Differen
 
 from __future__ import annotations
 
-from galaxyds.store.galaxiesml.columns import Difference
+from galaxyds.store.foreign import Difference
 from galaxyds.store.galaxiesml.export import unwritten, write_published
 from galaxyds.store.galaxiesml.names import BANDS, PUBLISHED_COLUMNS
 from galaxyds.store.galaxiesml.published import Published, open_published

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ import numpy as np
 from galaxyds.errors import one_line
 from galaxyds.spec import SPLITS, Column
 from galaxyds.store.columns import arrow_type
+from galaxyds.store.foreign import Difference, converted, dtype_name, missing_values
 from galaxyds.store.galaxiesml.names import ID, PUBLISHED_COLUMNS, refused
 from galaxyds.store.galaxiesml.pixels import published_image
 from galaxyds.store.hdf5 import IMAGE
@@ -22,15 +22,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _LONGEST_TEXT = 4096
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Difference:
-    """A point in which published files are not what was declared."""
-
-    what: str
-    expected: str
-    got: str
 
 
 class PublishedFile:
@@ -133,9 +124,9 @@ class GatheredColumn:
         self.dtypes = {dtype_name(part.dtype) for part in parts}
         starts = np.cumsum([0, *(len(part) for part in parts)])[:-1]
         raw = np.concatenate(parts)[starts[place[:, 0]] + place[:, 1]]
-        self.values, fits = _converted(raw, self.column.dtype)
+        self.values, fits = converted(raw, self.column.dtype)
         self.unfit = int(len(fits) - np.count_nonzero(fits))
-        missing = _missing(self.values, self.column)
+        missing = missing_values(self.values, self.column)
         if not self.column.nullable and self.values.dtype.kind == "f":
             self.nan = int(np.count_nonzero(np.isnan(self.values)))
         self.valid = fits & ~missing
@@ -166,44 +157,6 @@ class GatheredColumn:
         if self.values is None:
             return pa.nulls(len(self.valid), kind)
         return pa.array(self.values, type=kind, mask=~self.valid, from_pandas=False)
-
-
-def _converted(raw: NDArray[Any], dtype: str) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Bring values to a dtype of the spec; the second array says which of them fit."""
-    everything = np.ones(len(raw), dtype=bool)
-    if dtype == "string":
-        if raw.dtype.kind != "S":
-            return np.full(len(raw), "", dtype=object), ~everything
-        return np.char.decode(raw, "utf-8", "replace").astype(object), everything
-    if raw.dtype.kind == "S":
-        return np.zeros(len(raw), dtype=dtype), ~everything
-    if dtype.startswith("float"):
-        with np.errstate(over="ignore"):
-            return raw.astype(dtype), everything
-    with np.errstate(invalid="ignore"):
-        values = raw.astype(dtype)
-    # Back and forth without loss, and not wrapped around.
-    fits = (values.astype(raw.dtype) == raw) & ((values < 0) == (raw < 0))
-    return values, fits
-
-
-def _missing(values: NDArray[Any], column: Column) -> NDArray[np.bool_]:
-    """Which values stand for none, under the rule of the spec."""
-    missing = np.zeros(len(values), dtype=bool)
-    if not column.nullable:
-        return missing
-    if values.dtype.kind == "f":
-        missing |= np.isnan(values)
-    if values.dtype.kind == "O":
-        missing |= values == ""
-    elif column.sentinel is not None and values.dtype.kind in "iuf":
-        missing |= values == column.sentinel
-    return missing
-
-
-def dtype_name(dtype: np.dtype[Any]) -> str:
-    """Name a dtype of a file as the spec would."""
-    return "string" if dtype.kind == "S" else dtype.newbyteorder("=").name
 
 
 def _missing_in(names: Sequence[str]) -> str:

@@ -12,7 +12,8 @@ import numpy as np
 
 from galaxyds.errors import DataIntegrityError, UsageError, one_line
 from galaxyds.spec import SPLITS, Column
-from galaxyds.store.galaxiesml.columns import Difference, GatheredColumn, PublishedFile, dtype_name
+from galaxyds.store.foreign import Difference, dtype_name
+from galaxyds.store.galaxiesml.columns import GatheredColumn, PublishedFile
 from galaxyds.store.galaxiesml.names import ID, PUBLISHED_COLUMNS
 from galaxyds.store.galaxiesml.pixels import RunReader
 from galaxyds.store.hdf5 import IMAGE, safe_open

@@ -152,6 +152,7 @@ def contact_sheet(
     title: str,
     composite: tuple[str, str, str] = ("i", "r", "g"),
     ellipses: Ellipses | None = None,
+    measured: NDArray[np.bool_] | None = None,
 ) -> Figure:
     """Draw objects as columns: a colour composite above one row per band.
 
@@ -167,6 +168,8 @@ def contact_sheet(
         Bands for red, green, blue; left out where one of them is missing.
     ellipses : Ellipses, optional
         Drawn over the bands.
+    measured : ndarray of bool, shape (n, bands), optional
+        False where a band has no data, whatever its pixels: it is drawn hatched.  All by default.
 
     Returns
     -------
@@ -189,6 +192,9 @@ def contact_sheet(
             colors = color_composite(*(image[list(bands).index(b)] for b in composite))
             cells.pop(0).imshow(colors, origin="lower", interpolation="nearest")
         for band, (cell, plane) in enumerate(zip(cells, image, strict=True)):
+            if measured is not None and not measured[column, band]:
+                _draw_nothing(cell, plane)
+                continue
             _draw_band(cell, plane)
             if ellipses is not None:
                 _draw_ellipse(cell, ellipses, (column, band))
@@ -206,7 +212,13 @@ def contact_sheet(
     return figure
 
 
-def plot_cutout(cutout: NDArray[np.float32], bands: Sequence[str], title: str) -> Figure:
+def plot_cutout(
+    cutout: NDArray[np.float32],
+    bands: Sequence[str],
+    title: str,
+    *,
+    measured: Sequence[bool] | None = None,
+) -> Figure:
     """Draw the bands of one cutout side by side.
 
     Parameters
@@ -217,6 +229,8 @@ def plot_cutout(cutout: NDArray[np.float32], bands: Sequence[str], title: str) -
         Their names.
     title : str
         Above the figure.
+    measured : sequence of bool, optional
+        False for bands that have no data, whatever their pixels.
 
     Returns
     -------
@@ -230,8 +244,9 @@ def plot_cutout(cutout: NDArray[np.float32], bands: Sequence[str], title: str) -
     """
     figure = _figure_class()(figsize=(1.8 * len(bands), 2.3), layout="constrained")
     cells = np.atleast_1d(figure.subplots(1, len(bands)))
-    for cell, band, plane in zip(cells, bands, cutout, strict=True):
-        _draw_band(cell, plane)
+    shown = measured if measured is not None else [True] * len(bands)
+    for cell, band, plane, has_data in zip(cells, bands, cutout, shown, strict=True):
+        (_draw_band if has_data else _draw_nothing)(cell, plane)
         cell.set_title(band, fontsize=9)
         cell.set_axis_off()
     figure.suptitle(title, fontsize=9)
@@ -277,6 +292,22 @@ def _draw_band(cell: Any, plane: NDArray[np.float32]) -> None:
         vmax=1,
         interpolation="nearest",
     )
+
+
+def _draw_nothing(cell: Any, plane: NDArray[np.float32]) -> None:
+    """Hatch the place of a band without data, so that it cannot be taken for a dark sky."""
+    from matplotlib.patches import Rectangle
+
+    rows, columns = plane.shape
+    cell.set_xlim(-0.5, columns - 0.5)
+    cell.set_ylim(-0.5, rows - 0.5)
+    cell.set_aspect("equal")
+    cell.add_patch(
+        Rectangle((-0.5, -0.5), columns, rows, facecolor="#f3f1ec", edgecolor="#c9c4b8",
+                  hatch="///", linewidth=0)
+    )  # fmt: skip
+    cell.text(columns / 2, rows / 2, "no data", fontsize=6.5, color="#6d675b", ha="center",
+              va="center")  # fmt: skip
 
 
 def _draw_ellipse(cell: Any, ellipses: Ellipses, place: tuple[int, int]) -> None:

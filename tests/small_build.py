@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from galaxyds.catalog.splits import assign
+from galaxyds.catalog.splits import divide
 from galaxyds.publish import write_product
 from galaxyds.spec import (
     Band,
@@ -117,6 +117,8 @@ def images(rows: int, spec: DatasetSpec = SPEC, seed: int = 0) -> np.ndarray:
     pixels = np.random.default_rng(seed).normal(1, 3, (rows, *spec.image_shape())).astype("f4")
     pixels[0, 1, 0, :3] = np.nan
     pixels[-1, 2, 1, :2] = 0
+    if spec.has_optional_bands():
+        pixels[::3, 2] = 0
     return pixels
 
 
@@ -140,9 +142,12 @@ def table(rows: int, spec: DatasetSpec = SPEC, seed: int = 0) -> pa.Table:
     columns["cutout_x"] = np.full(rows, middle, "f4")
     columns["cutout_y"] = rng.uniform(middle - 0.5, middle + 0.5, rows).astype("f4")
     columns["cutout_flags"] = np.zeros(rows, "i4")
-    for k in range(spec.split.divisions):
-        columns[f"split_{k}"] = assign(ids, k, spec.split.fractions[k])
-    return pa.table(columns)
+    if spec.has_optional_bands():
+        columns["band_mask"] = np.where(np.arange(rows) % 3, 0b111, 0b011).astype("i2")
+    known = pa.table(columns)
+    for k, codes in enumerate(divide(known, spec.split, object_id="object_id")):
+        known = known.append_column(f"split_{k}", [codes])
+    return known
 
 
 def manifest(spec: DatasetSpec = SPEC, *, config="extended", simulated=False, limit=None):

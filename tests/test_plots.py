@@ -81,3 +81,21 @@ def test_ellipses_of_other_objects_are_dashed():
     assert styles.count("dashed") == 1
     first = next(axes for axes in figure.axes if axes.patches)
     assert first.patches[0].get_linestyle() not in ("solid", "-")
+
+
+def test_a_band_without_data_is_hatched_and_not_drawn_as_dark_sky():
+    images = np.zeros((2, 3, 8, 8), np.float32)
+    images[0] = np.random.default_rng(0).normal(size=(3, 8, 8))
+    images[1, 0] = images[0, 0]
+    figure = contact_sheet(
+        images,
+        bands=("g", "r", "J"),
+        labels=("a", "b"),
+        title="t",
+        measured=np.array([[True, True, True], [True, True, False]]),
+    )
+    nothing = [a for a in figure.axes if [t.get_text() for t in a.texts] == ["no data"]]
+    assert len(nothing) == 1
+    assert not nothing[0].images
+    assert nothing[0].get_subplotspec().rowspan.start == 2
+    assert nothing[0].get_subplotspec().colspan.start == 1

@@ -65,10 +65,26 @@ def preview(
         title=f"{manifest.name}/{manifest.config}:{manifest.version}   {manifest.rows:,} objects"
         + ("" if manifest.is_full else f"   ({manifest.nature()})"),
         ellipses=_shapes(pixels, spec, chosen) if ellipses else None,
+        measured=_measured(pixels, spec, chosen),
     )
     target = output or Path(f"{to_snake(spec.name)}.png")
     save(figure, target)
     print(target)
+
+
+def _measured(
+    pixels: Path, spec: DatasetSpec, chosen: NDArray[np.int64]
+) -> NDArray[np.bool_] | None:
+    """Which bands of the objects have data; None for a dataset without optional bands."""
+    import numpy as np
+
+    from galaxyds.spec import BAND_MASK
+    from galaxyds.store import read_columns
+
+    if not spec.has_optional_bands():
+        return None
+    mask = read_columns(pixels, (BAND_MASK.name,))[BAND_MASK.name][chosen].astype(np.int64)
+    return np.asarray((mask[:, None] >> np.arange(len(spec.bands))) & 1, dtype=np.bool_)
 
 
 def _shapes(pixels: Path, spec: DatasetSpec, chosen: NDArray[np.int64]) -> Ellipses | None:

@@ -311,7 +311,9 @@ class GalaxyDataset(Dataset[Sample]):
             notes.append(f"z = {self._values['redshift'][position]:.4f}")
         if not self.manifest.is_full:
             notes.append(self.manifest.nature())
-        return plot_cutout(chosen, self.bands, " · ".join(notes))
+        mask = self._values.get(BAND_MASK.name)
+        measured = None if mask is None else [bool(seen) for seen in mask[position]]
+        return plot_cutout(chosen, self.bands, " · ".join(notes), measured=measured)
 
     def __repr__(self) -> str:
         bands, rows, columns = self.image_shape

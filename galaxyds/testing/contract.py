@@ -12,7 +12,9 @@ Checked, on a small build from the simulated archive:
 * the spec declares everything, and every cut with an effect removes at least one row;
 * the manifest's cut flow is without gaps and ends at the number of rows before duplicates;
 * ``verify`` finds nothing;
-* splits are disjoint by object and by content, and every division holds every object;
+* splits are disjoint by object, by content and by position, and every division holds every object;
+* with folds, every object is tested in exactly one of them;
+* a band that an object lacks is zeros and said so, and no other band is;
 * the object stands at pixel (N-1)/2, within what the spec allows;
 * the torch Dataset gives the declared shapes and dtypes, equal to the HDF5 values;
 * the content is that of last time (``golden_...``), so that no change of it goes unnoticed.
@@ -27,6 +29,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from galaxyds.spec import SPLITS
 from galaxyds.specs import get_spec
 from galaxyds.store import image_map, read_columns, verify
 
@@ -92,7 +95,45 @@ class DatasetContract:
         for division, counts in built.manifest.splits.items():
             codes = columns[f"split_{division}"]
             assert sum(counts.values()) == len(ids)
-            assert np.bincount(codes, minlength=3).tolist() == list(counts.values())
+            names = self.spec.split.names
+            assert list(counts) == list(names)
+            assert np.bincount(codes, minlength=len(names)).tolist() == list(counts.values())
+
+    def test_no_position_stands_twice(self, built: Summary) -> None:
+        """Where the declaration removes repeats by position, none is left, in any split."""
+        from galaxyds.catalog.positions import nearest
+
+        columns = read_columns(built.path / "images.hdf5")
+        for rule in self.spec.duplicates:
+            for k in range(1, len(columns["ra"]) if rule.radius else 0):
+                index, _ = nearest(
+                    columns["ra"][k : k + 1], columns["dec"][k : k + 1],
+                    to_ra=columns["ra"][:k], to_dec=columns["dec"][:k], radius=rule.radius,
+                )  # fmt: skip
+                assert index.tolist() == [-1]
+
+    def test_every_object_is_tested_in_exactly_one_fold(self, built: Summary) -> None:
+        """Further test samples stand outside of the folds, in all of them."""
+        rule = self.spec.split
+        columns = read_columns(built.path / "images.hdf5")
+        codes = np.stack([columns[f"split_{k}"] for k in range(rule.divisions)])
+        apart = codes >= len(SPLITS)
+        assert (apart.all(axis=0) == apart.any(axis=0)).all()
+        if rule.folds:
+            tested = (codes == SPLITS.index("test")).sum(axis=0)
+            assert tested[~apart.any(axis=0)].tolist() == [1] * int((~apart.any(axis=0)).sum())
+
+    def test_a_missing_band_is_zeros_and_said_so(self, built: Summary) -> None:
+        """The mask and the pixels agree, band by band."""
+        if not self.spec.has_optional_bands():
+            return
+        images = image_map(built.path / "images.hdf5")
+        mask = read_columns(built.path / "images.hdf5", ("band_mask",))["band_mask"]
+        for k, band in enumerate(self.spec.bands):
+            has_data = (mask >> k & 1).astype(bool)
+            empty = (np.asarray(images[:, k]) == 0).all(axis=(1, 2))
+            assert np.array_equal(has_data, ~empty), band.name
+            assert band.optional or has_data.all()
 
     def test_the_object_stands_in_the_middle(self, built: Summary) -> None:
         """Flips and rotations keep it there."""
@@ -116,7 +157,7 @@ class DatasetContract:
         assert sample["image"].dtype == torch.float32
         pixels = image_map(built.path / "images.hdf5")
         assert np.array_equal(sample["image"].numpy(), pixels[-1], equal_nan=True)
-        parts = [len(open_dataset(address, s, root=root)) for s in ("train", "validation", "test")]
+        parts = [len(open_dataset(address, s, root=root)) for s in self.spec.split.names]
         assert sum(parts) == len(dataset)
 
     def test_the_content_is_that_of_last_time(self, built: Summary) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from galaxyds.catalog import apply_cuts, check_pushdown, deduplicate, derive
 from galaxyds.catalog.engine import connect
-from galaxyds.errors import DataIntegrityError
+from galaxyds.errors import DataIntegrityError, UsageError
 from galaxyds.spec import Column, Cut, Deduplication
 from galaxyds.specs import get_spec
 
@@ -134,3 +134,37 @@ def test_rules_keep_the_first_or_none_and_leave_rows_without_a_key_alone():
     kept, removed = deduplicate(table, none)
     assert kept.column("k").to_pylist() == [None, "b", None, "c"]
     assert removed == 2
+
+
+def test_repeats_by_position_lose_to_the_first_in_order():
+    # a and b are 0.5" apart across RA 0, c is 0.9" from b but 1.4" from a, d stands alone.
+    arcsec = 1 / 3600
+    table = pa.table(
+        {
+            "name": ["a", "b", "c", "d"],
+            "ra": [
+                359.99999,
+                (359.99999 + 0.5 * arcsec) % 360,
+                (359.99999 + 1.4 * arcsec) % 360,
+                20,
+            ],
+            "dec": [0.0, 0.0, 0.0, 0.0],
+            "error": [3.0, 2.0, 4.0, 1.0],
+        }
+    )
+    rule = Deduplication(
+        name="same", key="", radius=1.0, order=("error", "name"), why="", source=""
+    )
+    kept, removed = deduplicate(table, rule)
+    assert (kept.column("name").to_pylist(), removed) == (["b", "d"], 2)
+    first = Deduplication(name="same", key="", radius=1.0, order=("name",), why="", source="")
+    kept, removed = deduplicate(table, first)
+    assert (kept.column("name").to_pylist(), removed) == (["a", "c", "d"], 1)
+
+
+@pytest.mark.parametrize(
+    ("key", "radius", "order"), [("", 0.0, ("a",)), ("x", 1.0, ("a",)), ("", 1.0, ())]
+)
+def test_a_rule_for_repeats_is_by_value_or_by_position(key, radius, order):
+    with pytest.raises(UsageError, match="rule both needs either a key, or a radius and an order"):
+        Deduplication(name="both", key=key, radius=radius, order=order, why="", source="")

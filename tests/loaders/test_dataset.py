@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+from dataclasses import replace
 
 import h5py
 import msgspec
@@ -15,6 +16,9 @@ from torch.utils.data import DataLoader
 
 from galaxyds.errors import DataIntegrityError, DatasetNotFoundError, UsageError
 from galaxyds.loaders import GalaxyDataset, Samples, collate
+from galaxyds.refs import DatasetRef
+from galaxyds.spec import ExtraSplit, Split
+from galaxyds.store import find_build, verify
 from galaxyds.store.manifest import read_manifest, write_manifest
 from tests.small_build import SPEC, images, make_build, table
 
@@ -300,3 +304,70 @@ def test_a_plot_draws_each_band_and_says_simulated(tmp_path):
     assert (np.diff(shown.ravel()[order]) >= 0).all()
     figure.savefig(tmp_path / "p.png")
     assert (tmp_path / "p.png").stat().st_size > 1000
+
+
+FOLDED = replace(
+    SPEC,
+    bands=(*SPEC.bands[:2], replace(SPEC.bands[2], optional=True)),
+    split=Split(
+        folds=5,
+        source="Sect. 4",
+        extra=(ExtraSplit(name="test_far", sql="redshift > 4.5", why="far", source="Sect. 5"),),
+    ),
+)
+
+
+class FoldedSky(GalaxyDataset):
+    @classmethod
+    def declaration(cls):
+        return FOLDED
+
+
+@pytest.fixture(scope="module")
+def folded(tmp_path_factory):
+    home = tmp_path_factory.mktemp("folded")
+    make_build(home, 60, FOLDED)
+    return home
+
+
+def test_a_fold_is_a_division_and_every_object_is_tested_once(folded):
+    tested = [FoldedSky("test", root=folded, fold=k) for k in range(5)]
+    far = FoldedSky("test_far", root=folded, fold=3, columns=["redshift"])
+    ids = [int(s["object_id"]) for dataset in (*tested, far) for s in dataset]
+    assert len(ids) == len(set(ids)) == 60
+    assert len(far) > 0
+    assert all(s["redshift"] > 4.5 for s in far)
+    assert "fold 3 of 5" in repr(far)
+    same = FoldedSky("test", root=folded, division=2)
+    assert [int(s["object_id"]) for s in same] == [int(s["object_id"]) for s in tested[2]]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"fold": 5}, "has folds 0 to 4, not 5"),
+        ({"fold": 1, "division": 2}, "contradict each other"),
+    ],
+)
+def test_folds_that_there_are_not_are_refused(folded, options, words):
+    with pytest.raises(UsageError, match=words):
+        FoldedSky("train", root=folded, **options)
+
+
+def test_the_band_mask_follows_the_bands_that_were_asked_for(folded):
+    every = FoldedSky("all", root=folded)
+    swapped = FoldedSky("all", root=folded, bands="ru")
+    for index in range(len(every)):
+        has_r = index % 3 != 0
+        assert every[index]["band_mask"].tolist() == [True, True, has_r]
+        assert swapped[index]["band_mask"].tolist() == [has_r, True]
+        assert bool((every[index]["image"][2] == 0).all()) == (not has_r)
+    batch = swapped.batch(np.arange(4))
+    assert batch["band_mask"].shape == (4, 2)
+    assert batch["band_mask"].dtype == torch.bool
+
+
+def test_a_build_with_folds_and_masks_verifies(folded):
+    results = list(verify(find_build(folded, DatasetRef("tiny-sky"), FOLDED).path, FOLDED))
+    assert [result for result in results if not result.ok] == []
+    assert any("split_4 equals the hash" in result.check for result in results)

@@ -11,10 +11,13 @@ import numpy as np
 from galaxyds.archives.base import (
     CatalogArchive,
     CatalogQuery,
+    CompiledArchive,
     CutoutArchive,
     FrameArchive,
     Need,
+    Source,
 )
+from galaxyds.build.archives import SIMULATED
 from galaxyds.build.context import Context
 from galaxyds.build.engine import RELEASE_STAGES, Request, needs_of, open_context
 from galaxyds.build.space import product_bytes, shard_bytes
@@ -128,6 +131,8 @@ def _fetch_bytes(context: Context, rows: int, tiles: int) -> int:
 
 
 def _fetch_words(context: Context, rows: int, tiles: int) -> str:
+    if context.spec.pixels.protocol == "stacks" and isinstance(context.archive, FrameArchive):
+        return f"frames in {tiles:,} tiles, and those that overlap them"
     if isinstance(context.archive, FrameArchive):
         return f"frames in up to {tiles:,} tiles"
     if isinstance(context.archive, CutoutArchive):
@@ -145,9 +150,7 @@ def _extent(context: Context) -> tuple[int, int]:
     limit = context.options.selection.limit
     if context.objects is not None:
         return len(context.objects), len(context.objects)  # at most
-    if not isinstance(context.archive, CatalogArchive) or any(
-        not need.present for need in context.archive.needs()
-    ):
+    if _cannot_count(context.archive):
         rows = min(context.config.published_total, limit or context.config.published_total)
         return rows, rows  # at most
     columns = context.table_columns()
@@ -163,6 +166,13 @@ def _extent(context: Context) -> tuple[int, int]:
     if limit is None or rows <= limit:
         return rows, tiles
     return limit, max(1, round(tiles * limit / rows))
+
+
+def _cannot_count(archive: Source) -> bool:
+    """Whether an answer would need what is not there, or the compilation of a whole catalogue."""
+    if not isinstance(archive, CatalogArchive) or any(not n.present for n in archive.needs()):
+        return True
+    return isinstance(archive, CompiledArchive) and archive.name != SIMULATED
 
 
 def _stage_plans(context: Context, rows: int, tiles: int) -> list[StagePlan]:

@@ -26,16 +26,21 @@ from galaxyds.archives.http import Http, rate_directory
 from galaxyds.archives.predicates import Dialect
 from galaxyds.archives.rate import RateLimit
 from galaxyds.archives.redact import shown_url
+from galaxyds.archives.sdss_fields import RERUN
 from galaxyds.archives.sdss_settings import REGISTER, base_url, chosen_catalog
 from galaxyds.archives.skyserver import LONGEST_STATEMENT, ROW_LIMIT, SkyServer, encoded
 from galaxyds.archives.tabular import conform, schema
 from galaxyds.errors import DataIntegrityError, UsageError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from galaxyds.pixels.frame import Frame
 
 BANDS = ("u", "g", "r", "i", "z")
-RERUN = 301
+LAST_BOSS_RELEASE = 12
+"""Frames up to this release lie under ``boss/``, later ones under ``eboss/``."""
 SAS_INTERVAL = 0.1
 MAX_FRAME_BYTES = 64 << 20
 FRAME_BYTES = 3_500_000  # mean of the five frames of run 94, camcol 1, field 12
@@ -163,7 +168,7 @@ class SDSSArchive(CatalogFace):
     skyserver, sas : str, optional
         Base URLs; the settings of :mod:`galaxyds.archives.sdss_settings` by default.
     release : str
-        Data release.
+        Data release from 9 on, ``DR12`` or ``dr12``.
     catalog : str, optional
         ``skyserver`` or ``casjobs``; the setting ``GALAXYDS_SDSS_CATALOG`` by default.
     http : Http, optional
@@ -172,7 +177,7 @@ class SDSSArchive(CatalogFace):
     Raises
     ------
     UsageError
-        If a setting is wrong.
+        If a setting or the release is wrong.
     """
 
     name = "sdss"
@@ -186,7 +191,8 @@ class SDSSArchive(CatalogFace):
         catalog: str | None = None,
         http: Http | None = None,
     ) -> None:
-        self.release = release
+        self.release = release.lower()
+        self.instrument = _instrument(self.release)
         self.sas = sas or base_url("GALAXYDS_SDSS_SAS_URL")
         self.kind = catalog or chosen_catalog()
         if self.kind not in ("skyserver", "casjobs"):
@@ -237,7 +243,7 @@ class SDSSArchive(CatalogFace):
             raise UsageError(f"SDSS has no band '{band}': it has {', '.join(BANDS)}", band=band)
         run, camcol, _ = tile
         return (
-            f"{self.sas}/{self.release}/eboss/photoObj/frames/{RERUN}/{run}/{camcol}/"
+            f"{self.sas}/{self.release}/{self.instrument}/photoObj/frames/{RERUN}/{run}/{camcol}/"
             f"{_frame_name(tile, band)}"
         )
 
@@ -281,6 +287,32 @@ class SDSSArchive(CatalogFace):
         run, camcol, field = tile
         return tuple((run, camcol, near) for near in (field - 1, field + 1) if near > 0)
 
+    def covering(
+        self, ra: NDArray[np.float64], dec: NDArray[np.float64], *, radius: float
+    ) -> list[tuple[Tile, ...]]:
+        """Find the fields of all runs that show positions.
+
+        Parameters
+        ----------
+        ra, dec : ndarray of float64, (n,)
+            Degrees.
+        radius : float
+            Arcsec around each position.
+
+        Returns
+        -------
+        list of tuple of Tile
+            As :func:`galaxyds.archives.sdss_fields.covering`.
+
+        Raises
+        ------
+        ArchiveError
+            If the archive refuses, fails, truncates or answers nonsense.
+        """
+        from galaxyds.archives.sdss_fields import covering
+
+        return covering(self._catalog, ra, dec, radius=radius)
+
     def tile_bytes(self, bands: Sequence[str]) -> int:
         """Bytes to fetch for one field, estimated."""
         return FRAME_BYTES * len(bands)
@@ -292,6 +324,16 @@ class SDSSArchive(CatalogFace):
         return self.http.fetch(
             self.frame_url(tile, band), destination, max_bytes=MAX_FRAME_BYTES, check=check_bzip2
         )
+
+
+def _instrument(release: str) -> str:
+    """Folder of the frames of a data release."""
+    number = release.removeprefix("dr")
+    if not release.startswith("dr") or not number.isdigit() or int(number) < 9:
+        raise UsageError(
+            f"there is no SDSS data release '{release}' with calibrated frames: use dr9 to dr17"
+        )
+    return "boss" if int(number) <= LAST_BOSS_RELEASE else "eboss"
 
 
 def _frame_name(tile: Tile, band: str) -> str:

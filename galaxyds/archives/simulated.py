@@ -8,16 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from galaxyds.archives.base import FRAMES_ENDPOINT, Tile
 from galaxyds.archives.sdss import SDSSCatalog
 from galaxyds.archives.simulated_sky import SimulatedSky
-from galaxyds.sky import DEFAULT_FOOTPRINT, DEFAULT_SEED, Footprint, Universe, departures
+from galaxyds.sky import DEFAULT_SEED, Footprint, Universe, departures
+from galaxyds.sky.releases import release as find_release
 from galaxyds.sky.server import SkyServer
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from galaxyds.pixels.frame import Frame
+
+DEFAULT_RELEASE = "DR17"
 
 
 class SimulatedSDSS(SimulatedSky, SDSSCatalog):
@@ -27,8 +33,15 @@ class SimulatedSDSS(SimulatedSky, SDSSCatalog):
     ----------
     seed : int
         Of the universe.
-    footprint : Footprint
-        Runs, camera columns and fields that were observed.
+    footprint : Footprint, optional
+        Runs, camera columns and fields that were observed; those of the release by default.
+    release : str
+        Data release, ``DR17`` or ``DR12``.
+
+    Raises
+    ------
+    UsageError
+        If there is no such release.
 
     Notes
     -----
@@ -39,15 +52,46 @@ class SimulatedSDSS(SimulatedSky, SDSSCatalog):
     pixels: ClassVar[str] = FRAMES_ENDPOINT
     footprint: Footprint
 
-    def __init__(self, seed: int = DEFAULT_SEED, footprint: Footprint = DEFAULT_FOOTPRINT) -> None:
-        self.universe = Universe(seed=seed)
-        self.footprint = footprint
-        self.server = SkyServer(self.universe, footprint)
+    def __init__(
+        self,
+        seed: int = DEFAULT_SEED,
+        footprint: Footprint | None = None,
+        release: str = DEFAULT_RELEASE,
+    ) -> None:
+        chosen = find_release(release)
+        self.release = chosen.name
+        self.universe = Universe(seed=seed, crowd=chosen.crowd)
+        self.footprint = chosen.footprint if footprint is None else footprint
+        self.server = SkyServer(self.universe, self.footprint, self.release)
         super().__init__(self.server.execute, service="simulated SkyServer")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.universe.seed, self.footprint, self.release)
 
     def departures(self) -> tuple[str, ...]:
         """Where the simulated sky departs from nature on purpose."""
-        return departures()
+        return departures(main_sample=find_release(self.release).main_sample)
+
+    def covering(
+        self, ra: NDArray[np.float64], dec: NDArray[np.float64], *, radius: float
+    ) -> list[tuple[Tile, ...]]:
+        """Find the fields of all runs that show positions, as the real archive does.
+
+        Parameters
+        ----------
+        ra, dec : ndarray of float64, (n,)
+            Degrees.
+        radius : float
+            Arcsec around each position.
+
+        Returns
+        -------
+        list of tuple of Tile
+            As :func:`galaxyds.archives.sdss_fields.covering`.
+        """
+        from galaxyds.archives.sdss_fields import covering
+
+        return covering(self, ra, dec, radius=radius)
 
     def frames(self, tile: Tile, bands: Sequence[str], directory: Path) -> dict[str, Path]:
         """Render the frames of a tile, uncompressed.
@@ -99,3 +143,24 @@ class SimulatedSDSS(SimulatedSky, SDSSCatalog):
         """0: nothing is transferred."""
         del bands
         return 0
+
+
+def simulated_sdss(release: str) -> SimulatedSDSS:
+    """Return the simulated SDSS at a data release.
+
+    Parameters
+    ----------
+    release : str
+        ``DR17`` (quasars) or ``DR12`` (the main galaxy sample).
+
+    Returns
+    -------
+    SimulatedSDSS
+        No catalogue has been made yet.
+
+    Raises
+    ------
+    UsageError
+        If there is no such release.
+    """
+    return SimulatedSDSS(release=release)

@@ -192,8 +192,9 @@ def table(detections: Detections) -> pa.Table:
 
 
 _BLOCK = 1 << 16
-_DIGITS = {"ra": 9, "dec": 9, "colc_r": 4, "rowc_r": 4, "zErr": 8}
-_LONGS = ("objID", "bestObjID", "flags")
+_DOUBLES = ("ra", "dec", "l", "b", "raMin", "raMax", "decMin", "decMax")
+_DIGITS = {**dict.fromkeys(_DOUBLES, 9), "colc_r": 4, "rowc_r": 4, "zErr": 8}
+_LONGS = ("objID", "bestObjID", "fieldID", "flags")
 
 
 def to_arrow(table: Columns) -> pa.Table:
@@ -206,7 +207,7 @@ def to_arrow(table: Columns) -> pa.Table:
     for name, values in table.items():
         if values.dtype.kind == "f":
             digits = _DIGITS.get(name, 5)
-            kind = pa.float64() if name in ("ra", "dec") else pa.float32()
+            kind = pa.float64() if name in _DOUBLES else pa.float32()
             arrays[name] = pa.array(np.round(values, digits), kind)
         elif values.dtype.kind == "i":
             arrays[name] = pa.array(values, pa.int64() if name in _LONGS else pa.int32())

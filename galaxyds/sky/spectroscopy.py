@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from galaxyds.sky.detections import Detections
 from galaxyds.sky.hashing import Floats, Keys, choose, keyed, normal, uniform
+from galaxyds.sky.main_sample import mistaken, observed_share
 from galaxyds.sky.photometry import Columns
 from galaxyds.sky.surveys import SDSS
 from galaxyds.sky.universe import GALAXY, QUASAR, STAR
@@ -18,6 +19,12 @@ _SURVEYS = (
     ("sdss", 266, 51600, 640, 26, 0.20),
     ("boss", 3600, 55200, 1000, 5130, 0.40),
     ("eboss", 8192, 57000, 1000, 5130, 0.40),
+)
+# The same for the release that the main galaxy sample is from.
+_OLDER_SURVEYS = (
+    ("sdss", 266, 51600, 640, 26, 0.93),
+    ("segue1", 1960, 53300, 640, 103, 0.02),
+    ("boss", 3600, 55200, 1000, 5130, 0.05),
 )
 # Magnitude in ugriz at which the median signal-to-noise per pixel is 10.
 _SN_TEN = np.array([18.7, 19.3, 19.4, 19.2, 19.0])
@@ -35,11 +42,11 @@ class _Targets:
     key: Keys
 
 
-def _targets(detections: Detections) -> _Targets:
-    """Choose what is observed: most quasars, some bright galaxies and stars; a few again."""
+def _share(detections: Detections) -> Floats:
+    """Share of the sources that get a spectrum: most quasars, some bright galaxies and stars."""
     source = detections.sources
     r = source.magnitude[:, 2]
-    share = np.select(
+    share: Floats = np.select(
         [
             (source.kind == QUASAR) & (r < 22.4),
             (source.kind == GALAXY) & (r < 19.5),
@@ -48,6 +55,12 @@ def _targets(detections: Detections) -> _Targets:
         [0.97, 0.30, 0.12],
         0.0,
     )
+    return share
+
+
+def _targets(detections: Detections, share: Floats) -> _Targets:
+    """Choose what is observed; a few again."""
+    source = detections.sources
     observed = (uniform(source.key, "observed") < share) & detections.primary
     rows = np.flatnonzero(observed)
     again = rows[uniform(source.key[rows], "observed again") < 0.07]
@@ -58,27 +71,31 @@ def _targets(detections: Detections) -> _Targets:
     return _Targets(row=row, visit=visit, key=keyed(source.key[row], visit))
 
 
-def _plates(detections: Detections, targets: _Targets) -> Columns:
+def _plates(
+    detections: Detections,
+    targets: _Targets,
+    surveys: tuple[tuple[str, int, int, int, int, float], ...],
+) -> Columns:
     """Plate, MJD, fiber and id; every field has one plate per survey, fibers filled in order."""
-    shares = np.array([s[5] for s in _SURVEYS])
+    shares = np.array([s[5] for s in surveys])
     which = choose(shares, uniform(targets.key, "survey"))
     tile = keyed(detections.run, detections.camcol, detections.field)[targets.row]
     _, order, number = np.unique(tile, return_index=True, return_inverse=True)
     rank = np.argsort(np.argsort(order))[number]  # fields in the order of the detections
-    group = rank * len(_SURVEYS) + which
+    group = rank * len(surveys) + which
     position = _running_count(group)
-    fibers = np.array([s[3] for s in _SURVEYS])[which]
+    fibers = np.array([s[3] for s in surveys])[which]
     # A field with more targets than fibers would spill over to a plate far away.
-    plate = np.array([s[1] for s in _SURVEYS])[which] + rank + 3000 * (position // fibers)
-    mjd = np.array([s[2] for s in _SURVEYS])[which] + rank
+    plate = np.array([s[1] for s in surveys])[which] + rank + 3000 * (position // fibers)
+    mjd = np.array([s[2] for s in surveys])[which] + rank
     fiber = position % fibers + 1
-    code = np.array([s[4] for s in _SURVEYS])[which]
+    code = np.array([s[4] for s in surveys])[which]
     return {
         "specObjID": spec_object_id(plate, mjd, fiber, code),
         "plate": plate,
         "mjd": mjd,
         "fiberID": fiber,
-        "survey": np.array([s[0] for s in _SURVEYS])[which],
+        "survey": np.array([s[0] for s in surveys])[which],
     }
 
 
@@ -177,7 +194,9 @@ def _best_objects(detections: Detections, ids: NDArray[np.int64], targets: _Targ
     return {"bestObjID": best}
 
 
-def columns(detections: Detections, ids: NDArray[np.int64]) -> Columns:
+def columns(
+    detections: Detections, ids: NDArray[np.int64], *, main_sample: bool = False
+) -> tuple[Columns, NDArray[np.intp]]:
     """All columns of ``SpecObjAll`` that the simulated archive holds.
 
     Parameters
@@ -185,17 +204,22 @@ def columns(detections: Detections, ids: NDArray[np.int64]) -> Columns:
     detections : Detections
     ids : ndarray of int64, (n,)
         ``objID`` of each detection.
+    main_sample : bool
+        Whether nearly every bright galaxy is a target, and few quasars are.
 
     Returns
     -------
     dict of str to ndarray
         One row per spectrum.
+    ndarray of intp
+        The detection that each spectrum is of.
     """
-    targets = _targets(detections)
+    share = observed_share(detections) if main_sample else _share(detections)
+    targets = _targets(detections, share)
     source = detections.sources.take(targets.row)
     signal = _signal(source.magnitude, targets.key)
     table: Columns = {
-        **_plates(detections, targets),
+        **_plates(detections, targets, _OLDER_SURVEYS if main_sample else _SURVEYS),
         **_best_objects(detections, ids, targets),
         **_classes(source.kind, targets.key),
         **_redshifts(source.redshift, source.kind, targets.key, 1 / signal[:, 1:4].mean(axis=1)),
@@ -209,4 +233,6 @@ def columns(detections: Detections, ids: NDArray[np.int64]) -> Columns:
     table["zWarning"] = np.where(
         wrong & (uniform(targets.key, "suspect") < 0.5), _BIT_SMALL_DELTA, table["zWarning"]
     )
-    return table
+    if main_sample:
+        table.update(mistaken(table, source.kind, targets.key))
+    return table, targets.row

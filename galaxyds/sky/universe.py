@@ -17,6 +17,9 @@ from galaxyds.sky.surveys import Survey
 DEFAULT_SEED = 20230117
 """Seed of the universe that ``--archive simulated`` shows."""
 STAR, GALAXY, QUASAR = 0, 1, 2
+BRIGHT = (13.0, 17.8)
+"""Range of r magnitude, free of dust, of the galaxies that may be more than in nature."""
+_CROWD = 90  # number of their population, beyond those of the shells
 SHELLS = ((13.0, 20.0), (20.0, 21.7), (21.7, 23.2), (23.2, 24.5), (24.5, 25.5), (25.5, 26.5))
 """Ranges of r magnitude that are seeded apart: a deep survey sees more sources, not other ones."""
 
@@ -65,9 +68,18 @@ class Sources:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Universe:
-    """A universe; its seed is all it holds."""
+    """A universe; its seed and its crowd are all it holds.
+
+    Attributes
+    ----------
+    seed : int
+    crowd : float
+        How many times as dense as in nature galaxies are that are brighter than :data:`BRIGHT`; the
+        galaxies of a universe without a crowd are all there.
+    """
 
     seed: int = DEFAULT_SEED
+    crowd: float = 1.0
 
     def sources(self, region: Region, survey: Survey) -> Sources:
         """Find all sources of the cells that touch a region, down to a survey's depth.
@@ -82,7 +94,7 @@ class Universe:
         Returns
         -------
         Sources
-            Quasars, then stars and galaxies by magnitude shell, each in the order of the cells.
+            Quasars, stars and galaxies by shell, the crowd; each in the order of the cells.
         """
         cells = cover(region)
         parts = [self._quasars(cells, survey)]
@@ -90,6 +102,8 @@ class Universe:
             if bright < survey.depth:
                 parts.append(self._stars(cells, survey, number))
                 parts.append(self._galaxies(cells, survey, number))
+        if self.crowd > 1:
+            parts.append(self._crowd(cells, survey))
         return join_rows(parts)
 
     def _points(self, cells: Cells, density: float, population: int) -> Points:
@@ -136,6 +150,16 @@ class Universe:
     def _galaxies(self, cells: Cells, survey: Survey, shell: int) -> Sources:
         bright, faint = SHELLS[shell]
         points = self._points(cells, galaxies.density(bright, faint), 100 * GALAXY + shell)
+        return self._drawn_galaxies(points, survey, bright, faint)
+
+    def _crowd(self, cells: Cells, survey: Survey) -> Sources:
+        more = (self.crowd - 1) * galaxies.density(*BRIGHT)
+        points = self._points(cells, more, 100 * GALAXY + _CROWD)
+        return self._drawn_galaxies(points, survey, *BRIGHT)
+
+    def _drawn_galaxies(
+        self, points: Points, survey: Survey, bright: float, faint: float
+    ) -> Sources:
         drawn = galaxies.draw(points.key, bright, faint)
         magnitude, bulge = galaxies.magnitudes(drawn, survey)
         ebv = reddening(points.ra, points.dec, seed=self.seed)

@@ -45,7 +45,7 @@ def spec(detections, photo):
     from galaxyds.sky import photometry, spectroscopy
 
     ids = photo.column("objID").to_numpy()
-    return photometry.to_arrow(spectroscopy.columns(detections, ids))
+    return photometry.to_arrow(spectroscopy.columns(detections, ids)[0])
 
 
 @pytest.fixture(scope="session")

@@ -46,7 +46,7 @@ class SkyTile:
 
     tile_ra: int
     tile_dec: int
-    pixels: int = 6400
+    pixels: int = 4200
     new_i: bool = False
     missing: tuple[str, ...] = ()
 
@@ -175,13 +175,13 @@ class CFHTLSFootprint:
 
 DEFAULT_CFHTLS_FOOTPRINT = CFHTLSFootprint(
     tiles=(
-        SkyTile(tile_ra=221318, tile_dec=10900),
-        SkyTile(tile_ra=221434, tile_dec=10900, new_i=True),
-        SkyTile(tile_ra=221318, tile_dec=12800),
-        SkyTile(tile_ra=221434, tile_dec=12800),
+        SkyTile(tile_ra=221318, tile_dec=11500),
+        SkyTile(tile_ra=221409, tile_dec=11500, new_i=True),
+        SkyTile(tile_ra=221318, tile_dec=12740),
+        SkyTile(tile_ra=221409, tile_dec=12740),
         SkyTile(tile_ra=21800, tile_dec=-70000, new_i=True),
-        SkyTile(tile_ra=21916, tile_dec=-70000),
-        SkyTile(tile_ra=22032, tile_dec=-70000, missing=("u",)),
+        SkyTile(tile_ra=21851, tile_dec=-70000),
+        SkyTile(tile_ra=21942, tile_dec=-70000, missing=("u",)),
     )
 )
-"""Seven tiles of 0.33 degrees, of which one lacks u: 0.7 square degrees."""
+"""Seven tiles of 0.22 degrees, of which one lacks u: 0.33 square degrees."""

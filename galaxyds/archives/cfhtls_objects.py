@@ -1,0 +1,312 @@
+"""From redshifts, photometry, tiles and dust to the table ``objects`` of CFHTLS-Wide.
+
+The same code makes it from the archives and from the simulated sky.  Every compiled redshift has a
+row; where no photometry or no tile belongs to it, that is to be seen in the row, and a cut removes
+and counts it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from galaxyds.archives.compiled import position_id
+from galaxyds.archives.regions import Box
+from galaxyds.catalog.positions import nearest
+from galaxyds.sky.gnomonic import project
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+    Reddening = Callable[[Floats, Floats], Floats]
+
+BANDS = ("u", "g", "r", "i", "z")
+CATALOG = "II/317/cfhtls_w"
+"""The photometric catalogue of T0007 Wide at VizieR (Hudelot et al. 2012)."""
+NAME, RA, DEC = "CFHTLS", "RAJ2000", "DEJ2000"
+"""Columns of the catalogue: name of the object and its position in degrees."""
+EXTRACTION, MASK = "Sfl", "Tfl"
+"""Columns of the catalogue: flags of SExtractor and of TERAPIX."""
+# Names seen in a public copy of the catalogue with its descriptions, not at VizieR itself: the
+# Kron-like magnitude of a band, not that in an aperture of 3 arcsec, which would be "umag".
+MAGNITUDES = {band: f"{band}magA" for band in BANDS}
+ERRORS = {band: f"e_{band}magA" for band in BANDS}
+PHOTOMETRY = (NAME, RA, DEC, *MAGNITUDES.values(), *ERRORS.values(), EXTRACTION, MASK)
+"""All columns that are asked for."""
+BRIGHTEST, FAINTEST = 0.0, 50.0
+"""Magnitudes outside of these are codes for a missing one (unverified: 99 and -99)."""
+MATCH_RADIUS = 1.0
+"""Arcseconds within which a spectrum and a photometric object are one."""
+NO_TILE = -1
+"""``tile_ra`` of an object that no complete tile holds."""
+CELL = 0.25
+"""Degrees of the boxes in which the catalogue is asked around redshifts."""
+
+_MARGIN = 2 * MATCH_RADIUS / 3600
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TileArea:
+    """A tile, as far as it decides which object is cut from it.
+
+    Attributes
+    ----------
+    tile : tuple of int
+        HHMMSS and signed DDMMSS.
+    ra, dec : float
+        Middle, degrees.
+    half_width : float
+        Degrees from the middle to an edge.
+    bands : frozenset of str
+        Bands that it has.
+    i_filter : str
+        Name of its i filter.
+    """
+
+    tile: tuple[int, int]
+    ra: float
+    dec: float
+    half_width: float
+    bands: frozenset[str]
+    i_filter: str
+
+    def depth(self, ra: Floats, dec: Floats) -> Floats:
+        """Degrees from positions to the nearest edge, (n,); negative outside."""
+        xi, eta = project(ra, dec, center=(self.ra, self.dec))
+        inside = self.half_width - np.maximum(np.abs(xi), np.abs(eta))
+        # The projection shows the far side of the sky, too.
+        behind = np.cos(np.radians(dec)) * np.cos(np.radians(ra - self.ra)) <= 0
+        return np.where(behind & (np.abs(dec) < 80), -np.inf, inside)
+
+
+def objects(
+    redshifts: pa.Table, photometry: pa.Table, tiles: Sequence[TileArea], *, ebv: Reddening
+) -> pa.Table:
+    """Put the table together.
+
+    Parameters
+    ----------
+    redshifts : pyarrow.Table
+        Columns of :class:`galaxyds.catalog.specz.Compilation`.
+    photometry : pyarrow.Table
+        Columns :data:`PHOTOMETRY`; all objects near the redshifts.
+    tiles : sequence of TileArea
+        Tiles that lack a band hold no object.
+    ebv : callable
+        Takes right ascensions and declinations in degrees, returns unscaled E(B-V).
+
+    Returns
+    -------
+    pyarrow.Table
+        One row per redshift: object_id (int64, of the photometric position), ra, dec, those of the
+        spectrum, redshift and what came with it, separation (float32 arcsec, NULL without
+        photometry), magnitudes and errors (float32, NULL if missing), flags, ebv, tile_ra and
+        tile_dec (int32; :data:`NO_TILE` and 0 without a tile), i_filter.
+    """
+    row, separation = match(redshifts, photometry)
+    seen = row >= 0
+    ra, dec = (
+        np.where(seen, _numbers(photometry, own)[row], _numbers(redshifts, name))
+        if photometry.num_rows
+        else _numbers(redshifts, name)
+        for own, name in ((RA, "ra"), (DEC, "dec"))
+    )
+    tile, i_filter = in_tiles(tiles, ra, dec)
+    columns = {
+        "object_id": position_id(ra, dec),
+        "ra": ra % 360.0,
+        "dec": dec,
+        "spectrum_ra": redshifts.column("ra"),
+        "spectrum_dec": redshifts.column("dec"),
+        **{name: redshifts.column(name) for name in _KEPT},
+        "separation": pa.array(separation.astype(np.float32), mask=~seen),
+        **_photometric(photometry, row),
+        "ebv": np.asarray(ebv(ra, dec)).astype(np.float32),
+        "i_filter": pa.array(i_filter, pa.string()),
+        "tile_ra": tile[:, 0],
+        "tile_dec": tile[:, 1],
+    }
+    return pa.table(columns)
+
+
+_KEPT = ("redshift", "redshift_survey", "redshift_flag", "redshift_confidence", "sample")
+
+
+def match(redshifts: pa.Table, photometry: pa.Table) -> tuple[NDArray[np.int64], Floats]:
+    """Find the photometric object of every redshift; each object serves the nearest one only.
+
+    Parameters
+    ----------
+    redshifts, photometry : pyarrow.Table
+        As :func:`objects`.
+
+    Returns
+    -------
+    row : ndarray of int64, (n,)
+        Row of ``photometry``, -1 where there is none within :data:`MATCH_RADIUS`.
+    separation : ndarray of float64, (n,)
+        Arcseconds, infinite where there is none.
+    """
+    row, separation = nearest(
+        _numbers(redshifts, "ra"),
+        _numbers(redshifts, "dec"),
+        to_ra=_numbers(photometry, RA),
+        to_dec=_numbers(photometry, DEC),
+        radius=MATCH_RADIUS,
+    )
+    order = np.lexsort((np.arange(len(row)), separation, row))
+    again = np.zeros(len(row), bool)
+    again[order[1:]] = row[order[1:]] == row[order[:-1]]
+    row[again], separation[again] = -1, np.inf
+    return row, separation
+
+
+def in_tiles(
+    tiles: Sequence[TileArea], ra: Floats, dec: Floats
+) -> tuple[NDArray[np.int32], list[str]]:
+    """Choose for each position the complete tile whose edges are farthest from it.
+
+    Parameters
+    ----------
+    tiles : sequence of TileArea
+    ra, dec : ndarray of float64, (n,)
+        Degrees.
+
+    Returns
+    -------
+    tile : ndarray of int32, (n, 2)
+        tile_ra and tile_dec; :data:`NO_TILE` and 0 where there is none.
+    i_filter : list of str
+        Empty where there is none.
+    """
+    best = np.zeros(len(ra))
+    chosen = np.full(len(ra), -1)
+    complete = sorted((t for t in tiles if t.bands.issuperset(BANDS)), key=lambda t: t.tile)
+    for number, tile in enumerate(complete):
+        depth = tile.depth(ra, dec)
+        deeper = depth > best
+        best[deeper], chosen[deeper] = depth[deeper], number
+    names = np.array([*(t.tile for t in complete), (NO_TILE, 0)], np.int32).reshape(-1, 2)
+    filters = [*(t.i_filter for t in complete), ""]
+    return names[chosen], [filters[number] for number in chosen]
+
+
+def fields(tiles: Sequence[TileArea]) -> tuple[Box, ...]:
+    """Boxes around groups of tiles that lie close together, a degree or less apart.
+
+    Parameters
+    ----------
+    tiles : sequence of TileArea
+
+    Returns
+    -------
+    tuple of Box
+        Degrees; every position of a tile lies in one of them.
+    """
+    boxes: list[Box] = []
+    waiting = sorted(tiles, key=lambda t: t.tile)
+    while waiting:
+        group, grown = [waiting.pop(0)], True
+        while grown:
+            near = [t for t in waiting if any(_touch(t, other) for other in group)]
+            waiting = [t for t in waiting if t not in near]
+            group, grown = group + near, bool(near)
+        boxes.append(_around(group))
+    return tuple(boxes)
+
+
+def _touch(one: TileArea, other: TileArea) -> bool:
+    away = abs((one.ra - other.ra + 180) % 360 - 180) * np.cos(np.radians(other.dec))
+    reach = one.half_width + other.half_width + 1.0
+    return bool(max(away, abs(one.dec - other.dec)) < reach)
+
+
+def _around(group: Sequence[TileArea]) -> Box:
+    first = group[0].ra
+    ends = [
+        ((t.ra - first + 180) % 360 - 180, t.half_width / np.cos(np.radians(abs(t.dec) + 1)))
+        for t in group
+    ]
+    return Box(
+        (first + min(a - w for a, w in ends) - 0.01) % 360,
+        (first + max(a + w for a, w in ends) + 0.01) % 360,
+        min(t.dec - t.half_width for t in group) - 0.05,
+        max(t.dec + t.half_width for t in group) + 0.05,
+    )
+
+
+def cells(ra: Floats, dec: Floats) -> Iterator[Box]:
+    """Yield small boxes that hold positions, with a margin: where a catalogue is worth asking.
+
+    Parameters
+    ----------
+    ra, dec : ndarray of float64, (n,)
+        Degrees.
+
+    Yields
+    ------
+    Box
+        Tight around the positions of one cell of :data:`CELL` degrees.
+    """
+    rows = np.floor((dec + 90) / CELL).astype(np.int64)
+    wide = CELL / np.cos(np.radians(np.minimum(np.abs((rows + 0.5) * CELL - 90), 89.0)))
+    columns = np.floor(ra / wide).astype(np.int64)
+    key = rows * 100_000 + columns
+    order = np.argsort(key, kind="stable")
+    for part in np.split(order, np.flatnonzero(np.diff(key[order])) + 1) if len(ra) else []:
+        low, high = float(dec[part].min()) - _MARGIN, float(dec[part].max()) + _MARGIN
+        side = _MARGIN / np.cos(np.radians(min(max(abs(low), abs(high)), 89.0)))
+        west, east = float(ra[part].min()) - side, float(ra[part].max()) + side
+        yield Box(west % 360, east % 360, max(low, -90.0), min(high, 90.0))
+
+
+def only_near(photometry: pa.Table, redshifts: pa.Table) -> pa.Table:
+    """Keep the photometric objects that are the nearest to some redshift."""
+    row, _ = nearest(
+        _numbers(redshifts, "ra"),
+        _numbers(redshifts, "dec"),
+        to_ra=_numbers(photometry, RA),
+        to_dec=_numbers(photometry, DEC),
+        radius=MATCH_RADIUS,
+    )
+    return photometry.take(pa.array(np.unique(row[row >= 0])))
+
+
+def _photometric(photometry: pa.Table, row: NDArray[np.int64]) -> dict[str, pa.Array]:
+    """Columns that come from the photometric catalogue; NULL where a row has none."""
+    taken = photometry.take(pa.array(row, mask=row < 0))
+    columns = {
+        "catalogue_name": taken.column(NAME).cast(pa.string()),
+        "extraction_flags": _flags(taken.column(EXTRACTION)),
+        "mask_flags": _flags(taken.column(MASK)),
+    }
+    columns["catalogue_name"] = pc.fill_null(columns["catalogue_name"], "")
+    for band in BANDS:
+        columns[f"mag_{band}"] = _sane(taken.column(MAGNITUDES[band]))
+        error = _sane(taken.column(ERRORS[band]))
+        # The error of a missing magnitude is no error.
+        columns[f"mag_err_{band}"] = pc.if_else(columns[f"mag_{band}"].is_valid(), error, None)
+    return columns
+
+
+def _sane(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Magnitudes or errors as float32; codes and NaN become NULL."""
+    numbers = values.cast(pa.float32())
+    held = pc.and_(pc.greater(numbers, BRIGHTEST), pc.less(numbers, FAINTEST))
+    return pc.if_else(held, numbers, None)
+
+
+def _flags(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Flags as int16; -1 where there are none."""
+    return pc.fill_null(values.cast(pa.int16()), -1)
+
+
+def _numbers(table: pa.Table, name: str) -> Floats:
+    found: Floats = table.column(name).to_numpy().astype(np.float64)
+    return found

@@ -16,6 +16,7 @@ from galaxyds.build.lists import list_units
 from galaxyds.build.pool import run_units
 from galaxyds.build.shards import Shards
 from galaxyds.build.space import held, product_bytes, shard_bytes
+from galaxyds.build.stacks import stack_units
 from galaxyds.build.tables import read_rows
 from galaxyds.build.units import Unit
 from galaxyds.build.workspace import write_facts
@@ -73,6 +74,8 @@ def plan_units(context: Context, folder: Path) -> list[Unit]:
         If the archive delivers no pixels.
     """
     if isinstance(context.archive, FrameArchive):
+        if context.spec.pixels.protocol == "stacks":
+            return list(stack_units(context, context.archive, folder / SHARDS))
         return list(_frame_units(context, context.archive, folder))
     if isinstance(context.archive, CutoutArchive):
         rows = read_rows(context, "split")
@@ -144,15 +147,21 @@ def _settle_missing(context: Context, shards: Shards, total: int) -> None:
 
 
 def _settle_notes(context: Context, shards: Shards, total: int) -> list[str]:
-    """Stop if many point-spread functions are missing, else say how many and why."""
+    """Stop if many objects lack a frame or a point-spread function, else say how many and why."""
     reasons = Counter(reason for _, reason in shards.notes)
     if _is_much(context, reasons.total(), total):
         shards.forget_noted()
-        address = context.archive.endpoints().get("psf", "its address")
+        stacked = context.spec.pixels.protocol == "stacks"
+        address = context.archive.endpoints().get(FRAMES_ENDPOINT if stacked else "psf")
+        what, without = (
+            ("all the frames", "stack them from the others")
+            if stacked
+            else ("the point-spread functions", "go without these fits")
+        )
         raise NotInArchiveError(
-            f"the archive does not hold the point-spread functions of {reasons.total():,} of "
-            f"{total:,} objects (mostly: {reasons.most_common(1)[0][0]}): check {address} and run "
-            "the same command again, or add --drop-failed to go without these fits",
+            f"the archive does not hold {what} of {reasons.total():,} of {total:,} objects "
+            f"(mostly: {reasons.most_common(1)[0][0]}): check {address or 'its address'} and run "
+            f"the same command again, or add --drop-failed to {without}",
             missing=reasons.total(),
         )
     return [f"{count:,} objects: {reason}" for reason, count in sorted(reasons.items())]

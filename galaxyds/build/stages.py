@@ -21,6 +21,7 @@ from galaxyds.archives.base import (
 )
 from galaxyds.build.archives import SIMULATED
 from galaxyds.build.context import Context
+from galaxyds.build.coverage import cover, cover_inputs
 from galaxyds.build.morphology import measure_all, morphology_inputs
 from galaxyds.build.pixels import cut_pixels
 from galaxyds.build.publication import verify_files, write_files
@@ -320,6 +321,7 @@ STAGES: dict[str, Stage] = {
         Stage(name="cut", run=cut, inputs=_cut_inputs),
         Stage(name="deduplicate", run=deduplicate_rows, inputs=_deduplicate_inputs),
         Stage(name="split", run=split, inputs=_split_inputs),
+        Stage(name="coverage", run=cover, inputs=cover_inputs),
         Stage(name="cutouts", run=cut_pixels, inputs=_cutout_inputs, keep=True),
         Stage(
             name="morphology",

@@ -42,10 +42,19 @@ TRIMMED = Flag(
     "the object may stand far from the middle",
 )
 
+FEWER_FRAMES = Flag(
+    name="fewer_frames",
+    bit=7,
+    description="a frame that may show the object could not be had; it is stacked from the others",
+)
+
 FLAGS = (EDGE, NEIGHBOUR, MISSING_BAND)
 """Every flag that :func:`galaxyds.pixels.cut_field` may set."""
 PADDING_FLAGS = (CROPPED, GRIDS_DIFFER, NAN_PIXELS, TRIMMED)
 """Every flag that :func:`galaxyds.pixels.pad` may set."""
+
+STACK_FLAGS = (EDGE, MISSING_BAND, FEWER_FRAMES)
+"""Every flag that a stack of frames may have."""
 
 
 def mask(*flags: Flag) -> int:

@@ -38,7 +38,7 @@ from galaxyds.errors import NotInArchiveError, UsageError, one_line
 POSITION = ("_RAJ2000", "_DEJ2000")
 """Columns that VizieR computes for every table with positions: degrees (ICRS or FK5, J2000),
 also where the table itself is sexagesimal."""
-INTERVAL = 1.0
+INTERVAL = 0.2
 """Seconds between two requests; the service states no limit, so this one is not verified."""
 
 _SERVICE = "VizieR"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from galaxyds.spec import Band, Citation, Column, Licence
 
 SENTINEL = -9999.0
@@ -13,25 +15,45 @@ BANDS = tuple(
     for name, wavelength in zip("ugriz", (3557.0, 4825.0, 6261.0, 7672.0, 9097.0), strict=True)
 )
 
+
+def object_columns(spectra: str, photometry: str) -> tuple[Column, ...]:
+    """Columns on which object, which spectrum, which field, and where.
+
+    Parameters
+    ----------
+    spectra, photometry : str
+        Names that ``SpecObjAll`` and ``PhotoObjAll`` bear in the FROM clause.
+
+    Returns
+    -------
+    tuple of Column
+        Seven of them.
+    """
+    b = photometry
+    return (
+        Column(name="object_id", dtype="int64", archive=f"{b}.objID",
+               description="photometric objID"),
+        Column(name="spec_object_id", dtype="uint64", archive=f"{spectra}.specObjID",
+               description="specObjID of the spectrum kept; plates from 8192 on exceed int64"),
+        Column(name="run", dtype="int32", archive=f"{b}.run", description="imaging run"),
+        Column(name="camcol", dtype="int32", archive=f"{b}.camcol",
+               description="camera column, 1 to 6"),
+        Column(name="field", dtype="int32", archive=f"{b}.field", description="field of the run"),
+        Column(name="ra", dtype="float64", unit="deg", archive=f"{b}.ra",
+               description="right ascension, ICRS"),
+        Column(name="dec", dtype="float64", unit="deg", archive=f"{b}.dec",
+               description="declination, ICRS"),
+    )  # fmt: skip
+
+
 OBJECT_COLUMNS = (
-    Column(name="object_id", dtype="int64", archive="b.objID", description="photometric objID"),
-    Column(
-        name="spec_object_id", dtype="uint64", archive="a.specObjID",
-        description="specObjID of the spectrum kept; plates from 8192 on exceed int64",
-    ),
-    Column(name="run", dtype="int32", archive="b.run", description="imaging run"),
-    Column(name="camcol", dtype="int32", archive="b.camcol", description="camera column, 1 to 6"),
-    Column(name="field", dtype="int32", archive="b.field", description="field of the run"),
-    Column(name="ra", dtype="float64", unit="deg", archive="b.ra",
-           description="right ascension, ICRS"),
-    Column(name="dec", dtype="float64", unit="deg", archive="b.dec",
-           description="declination, ICRS"),
+    *object_columns("a", "b"),
     Column(name="row_r", dtype="float32", unit="pix", archive="b.rowc_r", nullable=True,
            sentinel=SENTINEL, stored=False, description="row of the centre in the r-band frame"),
     Column(name="col_r", dtype="float32", unit="pix", archive="b.colc_r", nullable=True,
            sentinel=SENTINEL, stored=False, description="column of the centre in the r-band frame"),
 )  # fmt: skip
-"""Which object, which spectrum, which field, where: a = SpecObjAll, b = PhotoObjAll."""
+"""Those, and where in its own frame: a = SpecObjAll, b = PhotoObjAll."""
 
 
 def band_columns(
@@ -87,6 +109,12 @@ SDSS_DR17_LICENCE = Licence(
     url="https://www.sdss.org/collaboration/citing-sdss/",
 )
 
+SDSS_DR12_LICENCE = replace(
+    SDSS_DR17_LICENCE,
+    acknowledgement="Based on data of the Sloan Digital Sky Survey III, Data Release 12. "
+    "The full text that SDSS asks for is at the address given with the licence.",
+)
+
 PAPER_CITATIONS = (
     Citation(
         key="zhang2023",
@@ -119,3 +147,31 @@ PAPER_CITATIONS = (
         "  journal = {ApJS},\n  volume = {259},\n  pages = {35},\n  year = {2022}\n}",
     ),
 )
+
+DR12_CITATIONS = (
+    Citation(
+        key="pasquet2019", role="sample, images and published files",
+        text="Pasquet, J., Bertin, E., Treyer, M., Arnouts, S., Fouchez, D. 2019, A&A 621, A26",
+        bibtex="@article{pasquet2019,\n  author = {Pasquet, Johanna and Bertin, Emmanuel and "
+        "Treyer, Marie and Arnouts, Stephane and Fouchez, Dominique},\n  title = {Photometric "
+        "redshifts from SDSS images using a convolutional neural network},\n"
+        "  journal = {A\\&A},\n  volume = {621},\n  pages = {A26},\n  year = {2019}\n}",
+    ),
+    Citation(
+        key="alam2015", role="survey",
+        text="Alam, S. et al. 2015, The Eleventh and Twelfth Data Releases of the SDSS, ApJS 219, "
+        "12",
+        bibtex="@article{alam2015,\n  author = {Alam, Shadab and others},\n  title = {The Eleventh "
+        "and Twelfth Data Releases of the Sloan Digital Sky Survey},\n  journal = {ApJS},\n"
+        "  volume = {219},\n  pages = {12},\n  year = {2015}\n}",
+    ),
+    Citation(
+        key="beck2016", role="column zphot",
+        text="Beck, R. et al. 2016, Photometric redshifts for the SDSS Data Release 12, MNRAS 460, "
+        "1371",
+        bibtex="@article{beck2016,\n  author = {Beck, R. and others},\n  title = {Photometric "
+        "redshifts for the SDSS Data Release 12},\n  journal = {MNRAS},\n  volume = {460},\n"
+        "  pages = {1371},\n  year = {2016}\n}",
+    ),
+)  # fmt: skip
+"""What to cite for the main galaxy sample of data release 12."""

@@ -7,18 +7,18 @@ and counts it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from galaxyds.archives.compiled import position_id
+from galaxyds.archives.cadc_tiles import BANDS, CFHTLSTile, tile_of
+from galaxyds.archives.compiled import Compiled, position_id
 from galaxyds.archives.regions import Box
 from galaxyds.catalog.positions import nearest
-from galaxyds.sky.gnomonic import project
+from galaxyds.catalog.specz import Reading, compile_redshifts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Reddening = Callable[[Floats, Floats], Floats]
 
-BANDS = ("u", "g", "r", "i", "z")
 CATALOG = "II/317/cfhtls_w"
 """The photometric catalogue of T0007 Wide at VizieR (Hudelot et al. 2012)."""
 NAME, RA, DEC = "CFHTLS", "RAJ2000", "DEJ2000"
@@ -51,42 +50,8 @@ CELL = 0.25
 _MARGIN = 2 * MATCH_RADIUS / 3600
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TileArea:
-    """A tile, as far as it decides which object is cut from it.
-
-    Attributes
-    ----------
-    tile : tuple of int
-        HHMMSS and signed DDMMSS.
-    ra, dec : float
-        Middle, degrees.
-    half_width : float
-        Degrees from the middle to an edge.
-    bands : frozenset of str
-        Bands that it has.
-    i_filter : str
-        Name of its i filter.
-    """
-
-    tile: tuple[int, int]
-    ra: float
-    dec: float
-    half_width: float
-    bands: frozenset[str]
-    i_filter: str
-
-    def depth(self, ra: Floats, dec: Floats) -> Floats:
-        """Degrees from positions to the nearest edge, (n,); negative outside."""
-        xi, eta = project(ra, dec, center=(self.ra, self.dec))
-        inside = self.half_width - np.maximum(np.abs(xi), np.abs(eta))
-        # The projection shows the far side of the sky, too.
-        behind = np.cos(np.radians(dec)) * np.cos(np.radians(ra - self.ra)) <= 0
-        return np.where(behind & (np.abs(dec) < 80), -np.inf, inside)
-
-
 def objects(
-    redshifts: pa.Table, photometry: pa.Table, tiles: Sequence[TileArea], *, ebv: Reddening
+    redshifts: pa.Table, photometry: pa.Table, tiles: Sequence[CFHTLSTile], *, ebv: Reddening
 ) -> pa.Table:
     """Put the table together.
 
@@ -96,7 +61,7 @@ def objects(
         Columns of :class:`galaxyds.catalog.specz.Compilation`.
     photometry : pyarrow.Table
         Columns :data:`PHOTOMETRY`; all objects near the redshifts.
-    tiles : sequence of TileArea
+    tiles : sequence of CFHTLSTile
         Tiles that lack a band hold no object.
     ebv : callable
         Takes right ascensions and declinations in degrees, returns unscaled E(B-V).
@@ -168,13 +133,13 @@ def match(redshifts: pa.Table, photometry: pa.Table) -> tuple[NDArray[np.int64],
 
 
 def in_tiles(
-    tiles: Sequence[TileArea], ra: Floats, dec: Floats
+    tiles: Sequence[CFHTLSTile], ra: Floats, dec: Floats
 ) -> tuple[NDArray[np.int32], list[str]]:
     """Choose for each position the complete tile whose edges are farthest from it.
 
     Parameters
     ----------
-    tiles : sequence of TileArea
+    tiles : sequence of CFHTLSTile
     ra, dec : ndarray of float64, (n,)
         Degrees.
 
@@ -185,24 +150,19 @@ def in_tiles(
     i_filter : list of str
         Empty where there is none.
     """
-    best = np.zeros(len(ra))
-    chosen = np.full(len(ra), -1)
-    complete = sorted((t for t in tiles if t.bands.issuperset(BANDS)), key=lambda t: t.tile)
-    for number, tile in enumerate(complete):
-        depth = tile.depth(ra, dec)
-        deeper = depth > best
-        best[deeper], chosen[deeper] = depth[deeper], number
+    complete = [tile for tile in tiles if all(band in tile.artifacts for band in BANDS)]
+    chosen = tile_of(ra, dec, complete)
     names = np.array([*(t.tile for t in complete), (NO_TILE, 0)], np.int32).reshape(-1, 2)
     filters = [*(t.i_filter for t in complete), ""]
     return names[chosen], [filters[number] for number in chosen]
 
 
-def fields(tiles: Sequence[TileArea]) -> tuple[Box, ...]:
+def fields(tiles: Sequence[CFHTLSTile]) -> tuple[Box, ...]:
     """Boxes around groups of tiles that lie close together, a degree or less apart.
 
     Parameters
     ----------
-    tiles : sequence of TileArea
+    tiles : sequence of CFHTLSTile
 
     Returns
     -------
@@ -221,13 +181,13 @@ def fields(tiles: Sequence[TileArea]) -> tuple[Box, ...]:
     return tuple(boxes)
 
 
-def _touch(one: TileArea, other: TileArea) -> bool:
+def _touch(one: CFHTLSTile, other: CFHTLSTile) -> bool:
     away = abs((one.ra - other.ra + 180) % 360 - 180) * np.cos(np.radians(other.dec))
     reach = one.half_width + other.half_width + 1.0
     return bool(max(away, abs(one.dec - other.dec)) < reach)
 
 
-def _around(group: Sequence[TileArea]) -> Box:
+def _around(group: Sequence[CFHTLSTile]) -> Box:
     first = group[0].ra
     ends = [
         ((t.ra - first + 180) % 360 - 180, t.half_width / np.cos(np.radians(abs(t.dec) + 1)))
@@ -310,3 +270,32 @@ def _flags(values: pa.ChunkedArray) -> pa.ChunkedArray:
 def _numbers(table: pa.Table, name: str) -> Floats:
     found: Floats = table.column(name).to_numpy().astype(np.float64)
     return found
+
+
+def compiled(
+    readings: Iterable[Reading],
+    tiles: Sequence[CFHTLSTile],
+    *,
+    photometry: Callable[[pa.Table], pa.Table],
+    ebv: Reddening,
+) -> Compiled:
+    """Merge the redshifts and put the table together.
+
+    Parameters
+    ----------
+    readings : iterable of Reading
+        Secure redshifts of every survey.
+    tiles : sequence of CFHTLSTile
+        All tiles.
+    photometry : callable
+        Takes the merged redshifts, returns what :func:`objects` takes.
+    ebv : callable
+        As for :func:`objects`.
+
+    Returns
+    -------
+    Compiled
+    """
+    merged = compile_redshifts(readings)
+    found = photometry(merged.table)
+    return Compiled(objects(merged.table, found, tiles, ebv=ebv), merged.tallies)

@@ -17,7 +17,8 @@ import numpy as np
 from galaxyds.errors import UsageError
 from galaxyds.pixels import lanczos
 from galaxyds.pixels.flags import EDGE, MISSING_BAND, NEIGHBOUR, mask
-from galaxyds.pixels.strip import Block, Strip, to_pixels, to_sky
+from galaxyds.pixels.strip import Block, Strip, to_pixels
+from galaxyds.pixels.tangent import LINEAR, LinearMap, PixelGrids, linear_map, positions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,7 +30,6 @@ BAND_OFFSET = 16
 
 _SAME_GRID = 1e-4  # px; a band this close to a whole shift is cropped, not resampled
 _STRAIGHT = 0.02  # px; a grid is treated as axis-parallel if rotation moves no pixel by more
-_LINEAR = 1e-3  # px; and as linear if curvature moves no pixel by more
 _CHUNK = 8  # objects whose patches stay in a processor's cache
 
 
@@ -200,23 +200,11 @@ def _inside(target: _Target, x: NDArray[np.float64], y: NDArray[np.float64]) -> 
     return np.asarray((x >= -0.5) & (x < columns - 0.5) & (y >= -0.5) & (y < rows - 0.5))
 
 
-class _Map(NamedTuple):
-    """Linear map from a cutout's pixels to a band's pixels, per object.
-
-    ``row = rows[:, 0] + rows[:, 1] * i + rows[:, 2] * j`` with (i, j) the row and column from the
-    cutout's centre; likewise ``columns``.  ``curvature`` is the largest departure from it.
-    """
-
-    rows: NDArray[np.float64]
-    columns: NDArray[np.float64]
-    curvature: NDArray[np.float64]
-
-
 def _align(strip: Strip, target: _Target) -> Block:
     """One band on the target's pixel grid, by the cheapest way that is exact enough."""
     if strip.frame is target.frame:
         return strip.cut(target.top, target.left, height=target.size, width=target.size)
-    linear = _linear_map(strip.frame, target)
+    linear = linear_map(strip.frame.wcs, _grids(target), target.size, slopes=_slopes)
     shifted, straight = _is_shift(linear, target.size), _is_straight(linear, target.size)
     n, size = len(target.top), target.size
     result = Block(
@@ -227,10 +215,10 @@ def _align(strip: Strip, target: _Target) -> Block:
         top, left = (np.rint(a[k, 0] - half).astype(np.int64) for a in linear[:2])
         _store(result, k, strip.cut(top, left, height=size, width=size))
     for k in _chunks(np.flatnonzero(straight & ~shifted)):
-        _store(result, k, _resample_straight(strip, _Map(*(a[k] for a in linear)), size))
+        _store(result, k, _resample_straight(strip, linear.of(k), size))
     for k in np.flatnonzero(~(shifted | straight))[:, None]:
         one = target._replace(top=target.top[k], left=target.left[k])
-        _store(result, k, _resample_exact(strip, one, _Map(*(a[k] for a in linear))))
+        _store(result, k, _resample_exact(strip, one, linear.of(k)))
     return result
 
 
@@ -243,25 +231,20 @@ def _store(result: Block, k: NDArray[np.int64], block: Block) -> None:
         whole[k] = part
 
 
-def _linear_map(frame: Frame, target: _Target) -> _Map:
-    """Least-squares linear map through the sky on a grid of 3 x 3 points per cutout."""
-    half = (target.size - 1) / 2
-    i, j = (a.ravel() for a in np.meshgrid([-1.0, 0.0, 1.0], [-1.0, 0.0, 1.0], indexing="ij"))
-    row = target.top[:, None] + half + half * i
-    column = target.left[:, None] + half + half * j
-    sky = to_sky(target.frame.wcs, column.ravel(), row.ravel())
-    there = [a.reshape(row.shape) for a in to_pixels(frame.wcs, *sky)]
-    fits, worst = [], np.zeros(len(row))
-    for values in (there[1], there[0]):
-        # On this grid the three unknowns are uncorrelated, so each is a plain average.
-        mean, along_i, along_j = values.mean(1), values @ i / 6, values @ j / 6
-        model = mean[:, None] + along_i[:, None] * i + along_j[:, None] * j
-        worst = np.maximum(worst, np.abs(values - model).max(axis=1))
-        fits.append(np.stack([mean, along_i / max(half, 0.5), along_j / max(half, 0.5)], axis=1))
-    return _Map(fits[0], fits[1], worst)
+def _grids(target: _Target) -> PixelGrids:
+    top, left = (a + np.float64((target.size - 1) / 2) for a in (target.top, target.left))
+    return PixelGrids(target.frame.wcs, top, left)
 
 
-def _is_shift(linear: _Map, size: int) -> NDArray[np.bool_]:
+def _slopes(
+    values: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Slopes summed by BLAS: bytes of versions that are published hang on its last digit."""
+    i, j = np.repeat([-1.0, 0.0, 1.0], 3), np.tile([-1.0, 0.0, 1.0], 3)
+    return values @ i / 6, values @ j / 6
+
+
+def _is_shift(linear: LinearMap, size: int) -> NDArray[np.bool_]:
     """Whether the band's pixels are the target's pixels, a whole shift aside."""
     half = (size - 1) / 2
     off = linear.curvature.copy()
@@ -272,26 +255,20 @@ def _is_shift(linear: _Map, size: int) -> NDArray[np.bool_]:
     return np.asarray(off < _SAME_GRID)
 
 
-def _is_straight(linear: _Map, size: int) -> NDArray[np.bool_]:
+def _is_straight(linear: LinearMap, size: int) -> NDArray[np.bool_]:
     """Whether rows stay rows and columns stay columns, and pixels have about one size."""
     half = (size - 1) / 2
     cross = np.maximum(np.abs(linear.rows[:, 2]), np.abs(linear.columns[:, 1])) * half
     drift = np.maximum(np.abs(linear.rows[:, 1] - 1), np.abs(linear.columns[:, 2] - 1)) * half
-    return np.asarray((cross < _STRAIGHT) & (linear.curvature < _LINEAR) & (drift < 1))
+    return np.asarray((cross < _STRAIGHT) & (linear.curvature < LINEAR) & (drift < 1))
 
 
-def _area(linear: _Map) -> NDArray[np.float64]:
-    """Pixels of the band per pixel of the target: what conserves flux."""
-    (_, a, b), (_, c, d) = linear.rows.T, linear.columns.T
-    return np.asarray(np.abs(a * d - b * c))
-
-
-def _resample_straight(strip: Strip, linear: _Map, size: int) -> Block:
+def _resample_straight(strip: Strip, linear: LinearMap, size: int) -> Block:
     """Two one-dimensional passes over the patches of a few objects."""
     step = np.arange(size) - (size - 1) / 2
     top, rows = lanczos.band_weights(linear.rows[:, :1] + linear.rows[:, 1:2] * step)
     left, columns = lanczos.band_weights(linear.columns[:, :1] + linear.columns[:, 2:] * step)
-    rows = (rows * _area(linear)[:, None, None]).astype(np.float32)
+    rows = (rows * linear.area[:, None, None]).astype(np.float32)
     height, width = size + rows.shape[2] - 1, size + columns.shape[2] - 1
     block = strip.cut(top, left, height=height, width=width)
     pixels = lanczos.separable(block.pixels, rows, columns)
@@ -303,17 +280,15 @@ def _resample_straight(strip: Strip, linear: _Map, size: int) -> Block:
     )
 
 
-def _resample_exact(strip: Strip, target: _Target, linear: _Map) -> Block:
+def _resample_exact(strip: Strip, target: _Target, linear: LinearMap) -> Block:
     """One cutout, every pixel through both world coordinate systems."""
     size = target.size
-    i, j = (a.ravel() for a in np.indices((size, size)))
-    row, column = target.top[0] + i.astype(float), target.left[0] + j.astype(float)
-    column, row = to_pixels(strip.frame.wcs, *to_sky(target.frame.wcs, column, row))
+    row, column = positions(strip.frame.wcs, _grids(target), 0, size)
     top, left = (int(np.floor(a.min())) - lanczos.REACH + 1 for a in (row, column))
     height, width = (
         int(np.floor(a.max())) + lanczos.REACH + 1 - low for a, low in ((row, top), (column, left))
     )
     block = strip.cut(np.array([top]), np.array([left]), height=height, width=width)
     values = lanczos.pointwise(block.pixels[0], row - top, column - left)
-    pixels = (values * _area(linear)).astype(np.float32).reshape(1, size, size)
+    pixels = (values * linear.area).astype(np.float32).reshape(1, size, size)
     return block._replace(pixels=pixels, missing=block.missing & np.isnan(pixels).any())

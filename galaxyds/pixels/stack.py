@@ -26,6 +26,8 @@ CLIP_FRACTION = 0.3
 """And the fraction of that median which it may depart beyond them: seeing changes from frame to
 frame, and with it the peaks of sources."""
 
+_NOISELESS = float(np.finfo(np.float32).tiny)
+_LEAST_SHARE = 1e-12  # of a frame's weight in that of the best one: float32 holds both
 _CELL = 32  # pixels a side of the cells in which noise is measured
 _CELLS = 8  # cells along each axis of a frame
 
@@ -65,8 +67,8 @@ def stack_frames(
     Parameters
     ----------
     frames : sequence of Frame
-        Frames of one band, in one flux unit, their sky subtracted; in any order.  Those that do not
-        touch an object change nothing for it.
+        Frames of one band, in one flux unit, their sky subtracted.  Those that do not touch an
+        object change nothing for it; the order of the others changes its last digit only.
     ra, dec : ndarray of float64, shape (n,)
         Degrees.  The object is the tangent point and lies exactly at pixel
         ((size - 1) / 2, (size - 1) / 2); rows go towards +dec, columns towards -RA.
@@ -162,20 +164,29 @@ def noise(frame: Frame) -> float:
     Returns
     -------
     float
-        Flux per pixel; positive, since a frame without noise gets the smallest normal number.
+        Flux per pixel; never 0.
     """
     starts = [
         np.unique(np.linspace(0, max(extent - _CELL, 0), _CELLS).astype(int)).tolist()
         for extent in frame.pixels.shape
     ]
-    found = []
-    for top in starts[0]:
-        for left in starts[1]:
-            cell = np.asarray(frame.pixels[top : top + _CELL, left : left + _CELL], np.float32)
-            values = cell[np.isfinite(cell)]
-            if values.size:
-                found.append(1.4826 * np.median(np.abs(values - np.median(values))))
-    return float(max(np.median(found), np.finfo(np.float32).tiny)) if found else 1.0
+    cells = np.stack(
+        [
+            np.asarray(frame.pixels[top : top + _CELL, left : left + _CELL], np.float32).ravel()
+            for top in starts[0]
+            for left in starts[1]
+        ]
+    )
+    found = 1.4826 * _medians(np.abs(cells - _medians(cells)[:, None]))
+    found = found[found > 0]  # blank parts of a mosaic, and those without data
+    return float(np.median(found)) if len(found) else _NOISELESS
+
+
+def _medians(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Median of each row's finite values."""
+    there = np.isfinite(values)
+    ordered = np.sort(np.where(there, values, np.float32(np.inf)), axis=1)
+    return _middle(ordered.T, there.sum(axis=1))
 
 
 def combined(
@@ -230,11 +241,20 @@ def combined(
         return _middle(ordered, count)
     if sigma is None:
         raise UsageError(f"stacking '{combine}' needs the noise of each frame: give sigma")
-    share = (sigma / sigma.max(axis=0)) ** -2 if weights is None else weights[:, None]
-    share = np.broadcast_to(share, sigma.shape).astype(np.float32)[:, :, None, None]
+    share = _shares(np.asarray(there.any(axis=(2, 3))), sigma, weights)[:, :, None, None]
     if combine == "weighted":
         return _mean(layers, there, share)
     return _clipped(layers, there, share, sigma[:, :, None, None])
+
+
+def _shares(
+    there: NDArray[np.bool_], sigma: NDArray[np.float32], weights: NDArray[np.float64] | None
+) -> NDArray[np.float32]:
+    """Weights as fractions of the largest among the frames that an object has, (frames, n)."""
+    raw = sigma.astype(np.float64) ** -2 if weights is None else weights[:, None]
+    best = np.max(np.where(there, raw, 0), axis=0)
+    ratio = raw / np.where(best > 0, best, 1)
+    return np.asarray(np.clip(ratio, _LEAST_SHARE, 1), dtype=np.float32)
 
 
 def _mean(

@@ -7,6 +7,7 @@ columns of a frame.  Over a cutout two gnomonic grids differ from a linear map b
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -152,7 +153,31 @@ def deproject(xi: Floats, eta: Floats, *, ra: Floats, dec: Floats) -> tuple[Floa
     return np.asarray(east), np.asarray(np.degrees(np.arctan2(up, np.hypot(along, xi))))
 
 
-def linear_map(wcs: WCS, grids: Grids, size: int) -> LinearMap:
+def slopes(values: Floats) -> tuple[Floats, Floats]:
+    """Least-squares slopes of values on 3 x 3 points, one step apart.
+
+    Parameters
+    ----------
+    values : ndarray of float64, shape (n, 9)
+        Row by row.
+
+    Returns
+    -------
+    along_i, along_j : ndarray of float64, shape (n,)
+        Per step.  Summed by slices: the last digit of BLAS depends on n.
+    """
+    along_i = (values[:, 6:].sum(axis=1) - values[:, :3].sum(axis=1)) / 6
+    along_j = (values[:, 2::3].sum(axis=1) - values[:, ::3].sum(axis=1)) / 6
+    return along_i, along_j
+
+
+def linear_map(
+    wcs: WCS,
+    grids: Grids,
+    size: int,
+    *,
+    slopes: Callable[[Floats], tuple[Floats, Floats]] = slopes,
+) -> LinearMap:
     """Least-squares linear maps through the sky on 3 x 3 points per target.
 
     Parameters
@@ -163,6 +188,8 @@ def linear_map(wcs: WCS, grids: Grids, size: int) -> LinearMap:
         The targets.
     size : int
         Rows and columns of a target.
+    slopes : callable
+        How to sum; see :func:`slopes`.
 
     Returns
     -------
@@ -170,12 +197,12 @@ def linear_map(wcs: WCS, grids: Grids, size: int) -> LinearMap:
         In the order of the targets.
     """
     half = (size - 1) / 2
-    i, j = (a.ravel() for a in np.meshgrid([-1.0, 0.0, 1.0], [-1.0, 0.0, 1.0], indexing="ij"))
+    i, j = np.repeat([-1.0, 0.0, 1.0], 3), np.tile([-1.0, 0.0, 1.0], 3)
     there = _through(wcs, grids.sky(np.arange(len(grids)), half * i, half * j))
     fits, worst = [], np.zeros(len(grids))
     for values in there:
         # On this grid the three unknowns are uncorrelated, so each is a plain average.
-        mean, along_i, along_j = values.mean(1), values @ i / 6, values @ j / 6
+        mean, (along_i, along_j) = values.mean(axis=1), slopes(values)
         model = mean[:, None] + along_i[:, None] * i + along_j[:, None] * j
         worst = np.maximum(worst, np.abs(values - model).max(axis=1))
         fits.append(np.stack([mean, along_i / max(half, 0.5), along_j / max(half, 0.5)], axis=1))

@@ -2,7 +2,7 @@
 
 An ``.npz`` is a zip archive of ``.npy`` members, each a short header (shape, dtype, order) and the
 array's bytes, stored or deflated.  ``numpy.load`` reads a deflated member whole; here it is
-inflated block by block.  What the archive says of itself is held together before anything is read: the
+inflated block by block.  What the archive says of itself is held together before that: the
 header's shape must account for every byte that the directory declares, a member may not declare a
 hundred times more than it holds, and the CRC is compared at the end of every pass.
 """

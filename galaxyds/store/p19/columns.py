@@ -1,0 +1,244 @@
+"""Labels as our columns: which label is which, in whose dtype, and what identifies an object."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from galaxyds.catalog import derive
+from galaxyds.spec import Column
+from galaxyds.store.columns import arrow_type
+from galaxyds.store.foreign import Difference, converted, dtype_name, missing_values
+from galaxyds.store.p19.labels import Labels
+from galaxyds.store.p19.names import CUTS, FIELD_BITS, IDS, VOCABULARY, find_label, words
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from galaxyds.spec import Config, DatasetSpec
+
+_EXACT = 2**53
+_LARGEST = 2**63 - 1
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Columns:
+    """Labels by our names.
+
+    Attributes
+    ----------
+    values : dict of str to ndarray, shape (n,)
+        As published, floating-point values that no cut tests in our dtype.
+    declared : dict of str to Column
+        Their declarations.
+    ids : ndarray of int64, shape (n,)
+        What identifies an object.
+    is_photometric : bool
+        Whether the ids are SDSS objIDs.
+    differences : tuple of Difference
+        What is not as declared.
+    """
+
+    values: dict[str, NDArray[Any]]
+    declared: dict[str, Column]
+    ids: NDArray[np.int64]
+    is_photometric: bool
+    differences: tuple[Difference, ...]
+
+    def lacking(self, names: Collection[str], spec: DatasetSpec) -> list[str]:
+        """Return those of some words that are columns without a label, in alphabetical order."""
+        there = {*self.values, spec.object_id}
+        return sorted((set(names) & set(self.declared)) - there)
+
+    def table(self, rows: NDArray[np.int64], spec: DatasetSpec) -> pa.Table:
+        """Return the declared columns, but for those of the splits.
+
+        Parameters
+        ----------
+        rows : ndarray of int64, shape (k,)
+            Rows of the archive, in the order wanted.
+        spec : DatasetSpec
+            Declares the columns.
+
+        Returns
+        -------
+        pyarrow.Table
+            Of k rows; derived where a column has no label but an expression, else NULL.
+        """
+        import pyarrow as pa
+
+        splits = {column.name for column in spec.split.columns()}
+        wanted = {c.name: c for c in (*spec.columns, *spec.stored_columns())}
+        labelled = {n: c for n, c in wanted.items() if n in self.values or n == spec.object_id}
+        table = pa.table({name: self._array(c, rows, spec) for name, c in labelled.items()})
+        absent = [c for name, c in wanted.items() if name not in {*labelled, *splits}]
+        derived = [c for c in absent if c.derived and not self.lacking(words(c.derived), spec)]
+        table = derive(table, derived)
+        for column in absent:
+            if column not in derived:
+                table = table.append_column(column.name, self._substitute(column, rows, spec))
+        return table
+
+    def _array(self, column: Column, rows: NDArray[np.int64], spec: DatasetSpec) -> pa.Array:
+        """Values of a label in our dtype."""
+        import pyarrow as pa
+
+        if column.name == spec.object_id:
+            return pa.array(self.ids[rows], type=arrow_type(column))
+        values, fits = converted(_numbers(self.values[column.name][rows], column), column.dtype)
+        absent = ~fits | missing_values(values, column)
+        return pa.array(values, type=arrow_type(column), mask=absent, from_pandas=False)
+
+    def _substitute(self, column: Column, rows: NDArray[np.int64], spec: DatasetSpec) -> pa.Array:
+        """What stands for a column without a label."""
+        import pyarrow as pa
+
+        kind, ids = arrow_type(column), self.ids[rows]
+        if column.name == spec.split.key:
+            return pa.array(ids, type=kind)
+        if column.name in FIELD_BITS and self.is_photometric:
+            shift, mask = FIELD_BITS[column.name]
+            return pa.array((ids >> shift) & mask, type=kind)
+        if "int" in column.dtype and column.sentinel is None:
+            return pa.array(np.full(len(rows), _no_integer(column)), type=kind)
+        return pa.nulls(len(rows), kind)
+
+
+def _no_integer(column: Column) -> int:
+    """What stands for a missing integer of a column that declares nothing for it."""
+    return 0 if column.dtype.startswith("u") else -1
+
+
+def read_columns(
+    labels: Labels, spec: DatasetSpec, config: Config, *, names: Mapping[str, str]
+) -> Columns:
+    """Find and read the labels of the declared columns.
+
+    Parameters
+    ----------
+    labels : Labels
+        Opened.
+    spec : DatasetSpec
+        Declares the columns.
+    config : Config
+        Its cuts test values as they are published, before they are narrowed.
+    names : mapping of str to str
+        Labels by our names, where they differ.
+
+    Returns
+    -------
+    Columns
+        In memory.
+    """
+    declared = {c.name: c for c in (*VOCABULARY, *spec.columns)}
+    found = {ours: find_label(ours, names, labels.names) for ours in declared}
+    labelled = {o: label for o, label in found.items() if label and o != spec.object_id}
+    ids, chosen, told = _identify(labels)
+    exact = _tested(spec, config)
+    narrowed = {
+        label: "" if ours in exact else declared[ours].dtype for ours, label in labelled.items()
+    }
+    raw = labels.read(narrowed)
+    values = {ours: raw[label] for ours, label in labelled.items()}
+    return Columns(
+        values=values,
+        declared=declared,
+        ids=ids,
+        is_photometric=chosen in IDS[:2],
+        differences=(
+            *told,
+            *_absences(labelled, spec, is_photometric=chosen in IDS[:2]),
+            *_differences(values, labelled, spec),
+        ),
+    )
+
+
+def _tested(spec: DatasetSpec, config: Config) -> frozenset[str]:
+    """Names in cuts and in rules for repeats."""
+    orders = (words(term) for rule in spec.duplicates for term in rule.order)
+    return frozenset[str]().union(*(cut.names() for cut in (*config.cuts, *CUTS)), *orders)
+
+
+def _identify(labels: Labels) -> tuple[NDArray[np.int64], str, list[Difference]]:
+    """Choose what identifies an object: the first label whose digits are all there."""
+    told = []
+    for name in IDS:
+        label = find_label(name, {}, labels.names)
+        if label is None:
+            continue
+        ids = _ids(labels.read({label: ""})[label])
+        if ids is not None:
+            if name != IDS[0]:
+                told.append(Difference(what="object_id", expected=IDS[0], got=label))
+            return ids, name, told
+        what = f"values of {label}"
+        told.append(Difference(what=what, expected="whole numbers", got="digits that are lost"))
+    what = "object_id"
+    told.append(Difference(what=what, expected=IDS[0], got="no id: the row in the file stands in"))
+    return np.arange(labels.rows, dtype=np.int64), "", told
+
+
+def _ids(raw: NDArray[Any]) -> NDArray[np.int64] | None:
+    """Read ids of 64 bits, or None if they are none, or have lost digits."""
+    if raw.dtype.kind in "SU":
+        raw = _parsed(raw)
+    if raw.dtype.kind == "f":
+        whole = bool(np.all((np.abs(raw) < _EXACT) & (raw == np.floor(raw))))
+        return raw.astype(np.int64) if whole else None
+    if raw.dtype.kind not in "iu" or (len(raw) and int(raw.max()) > _LARGEST):
+        return None
+    return raw.astype(np.int64)
+
+
+def _parsed(raw: NDArray[Any]) -> NDArray[Any]:
+    """Read whole numbers from texts; the texts themselves where one is none."""
+    try:
+        return np.array([int(text) for text in raw.tolist()], dtype=np.uint64)
+    except (ValueError, OverflowError):
+        return raw
+
+
+def _numbers(raw: NDArray[Any], column: Column) -> NDArray[Any]:
+    """Ids are often published as texts."""
+    return _parsed(raw) if raw.dtype.kind in "SU" and "int" in column.dtype else raw
+
+
+def _absences(
+    labelled: Mapping[str, str], spec: DatasetSpec, *, is_photometric: bool
+) -> Iterator[Difference]:
+    """Say which columns have no label, and what stands in for them."""
+    for column in spec.columns:
+        if not column.stored or column.name in labelled or column.derived:
+            continue
+        got = "no such label"
+        if column.name == spec.object_id or (column.name in FIELD_BITS and is_photometric):
+            continue
+        if column.name == spec.split.key:
+            got = f"no such label: {spec.object_id} stands in"
+        elif "int" in column.dtype and column.sentinel is None:
+            got = f"no such label: {_no_integer(column)} stands in"
+        yield Difference(what=f"column {column.name}", expected="a label", got=got)
+
+
+def _differences(
+    values: Mapping[str, NDArray[Any]], labelled: Mapping[str, str], spec: DatasetSpec
+) -> Iterator[Difference]:
+    """Say which labels are of another kind than declared, and what is lost of them."""
+    for column in spec.columns:
+        label = labelled.get(column.name)
+        if label is None or not column.stored:
+            continue
+        raw = values[column.name]
+        got = dtype_name(raw.dtype)
+        both_floats = got.startswith("float") and column.dtype.startswith("float")
+        if got == column.dtype or both_floats:
+            continue
+        yield Difference(what=f"dtype of {label}", expected=column.dtype, got=got)
+        _, fits = converted(_numbers(raw, column), column.dtype)
+        if unfit := int(len(fits) - np.count_nonzero(fits)):
+            what = f"values of {label} that are no {column.dtype}"
+            yield Difference(what=what, expected="0", got=f"{unfit}, taken as missing")

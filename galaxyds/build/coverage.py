@@ -20,7 +20,7 @@ COVERAGE = "coverage.parquet"
 """File of the stage: ``object_id`` int64, ``ra`` and ``dec`` float64 in degrees, ``tiles`` list of
 lists of int64, ascending."""
 STAGE = "coverage"
-_MARGIN = 20  # px: the bands of a tile differ by up to 14 px, a resampling kernel reaches 3 px
+_MARGIN = 4  # px that a resampling kernel reaches beyond a cutout
 
 
 def reach(context: Context) -> float:

@@ -201,8 +201,7 @@ def test_stacks_are_those_of_whole_frames_all_at_once(calm):
         for k, band in enumerate(BANDS):
             image = found[1000 + place][k]
             wanted = expected(calm.archive, band, place)
-            assert np.array_equal(np.isnan(image), np.isnan(wanted))
-            assert np.nanmax(np.abs(image - wanted)) <= 1e-6 * np.nanmax(np.abs(wanted))
+            assert image.tobytes() == wanted.tobytes()
 
 
 def test_a_source_keeps_its_flux_and_its_place(calm):

@@ -39,7 +39,7 @@ HALF_WIDTH = TILE_PIXELS * PIXEL_SCALE / 7200
 OLD_I, NEW_I = "i.MP9701", "i.MP9702"
 """The two i filters as CADC calls them (the old one's name is unverified)."""
 BANDS = ("u", "g", "r", "i", "z")
-INTERVAL = 0.1
+INTERVAL = 0.05
 """Seconds between two requests; the archive states no limit, so this one is not verified."""
 
 _SERVICE = "CADC"

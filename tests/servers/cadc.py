@@ -251,6 +251,8 @@ class CADCEmulator(LoopbackServer):
         if self.private:
             return self.to_login(request)
         uri, place = request.query.get("ID", ""), request.query.get("POS", "").split()
+        if not uri:
+            return Reply(b"UsageFault: missing ID", 400, TEXT)
         name = uri.removeprefix("cadc:CFHTTERAPIX/")
         if name not in self.files:
             return Reply(f"NotFoundFault: {uri}".encode(), 404, TEXT)

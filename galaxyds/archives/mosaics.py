@@ -192,8 +192,6 @@ class Mosaics:
             x, y = (float(v) for v in mosaic.wcs.all_world2pix(*at, 0))
             rows, columns = mosaic.pixels.shape
             margin = min(x, y, columns - 1 - x, rows - 1 - y)
-            if margin < REACH:
-                continue
             pixel = (np.array([round(v)]) for v in (x, y))
             inside = bool(mosaic.pixels.whole(*pixel, reach=REACH)[0])
             ranked.append((not inside, -margin, mosaic.name, mosaic))

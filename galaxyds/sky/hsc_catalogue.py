@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from galaxyds.sky import hsc_spectroscopy
 from galaxyds.sky.hashing import Floats, normal, uniform
+from galaxyds.sky.hsc_conditions import WIDE, Layer
 from galaxyds.sky.hsc_detections import Detections, detect
 from galaxyds.sky.hsc_footprint import HSCFootprint, object_id, patch_number
 from galaxyds.sky.photometry import Columns
@@ -17,7 +18,6 @@ from galaxyds.sky.surveys import HSC
 from galaxyds.sky.universe import Universe
 
 BANDS = tuple(band.name for band in HSC.bands)
-SCHEMA = "pdr2_wide"
 NO_MAGNITUDE = 99.9
 """What stands for some magnitudes that were not measured; most are NaN."""
 SATURATION = {"g": 17.8, "r": 17.8, "i": 18.0, "z": 17.2, "y": 16.8}
@@ -34,20 +34,21 @@ _FIT_FAILS, _CENTROID_FAILS, _UNMEASURED = 0.003, 0.002, 0.0006
 _EDGE = 8.0  # pixels
 
 
-def tables(universe: Universe, footprint: HSCFootprint) -> dict[str, pa.Table]:
+def tables(universe: Universe, footprint: HSCFootprint, layer: Layer = WIDE) -> dict[str, pa.Table]:
     """Make the catalogue of a footprint.
 
     Parameters
     ----------
     universe : Universe
     footprint : HSCFootprint
+    layer : Layer
 
     Returns
     -------
     dict of str to pyarrow.Table
         ``forced``, ``forced2`` and ``specz``, with the archive's column names.
     """
-    found = detect(universe, footprint)
+    found = detect(universe, footprint, layer)
     ids = object_id(found.tract, found.patch_x, found.patch_y, found.number)
     return {
         "forced": to_arrow(forced(found, ids)),

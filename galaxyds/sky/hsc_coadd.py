@@ -10,7 +10,7 @@ import numpy as np
 from galaxyds.archives.base import NO_DATA, Cutout, CutoutObject, PointSpread
 from galaxyds.errors import UsageError
 from galaxyds.sky.coadd import Box, laid, near, noisy, white
-from galaxyds.sky.hsc_conditions import band_at, is_missing, noise_at
+from galaxyds.sky.hsc_conditions import WIDE, Layer, band_at, is_missing, noise_at
 from galaxyds.sky.hsc_footprint import INNER, HSCFootprint, Tract, sky_box
 from galaxyds.sky.hsc_fourier import Placed, draw
 from galaxyds.sky.render import Image, galsim
@@ -58,6 +58,7 @@ class Coadd:
     ----------
     universe : Universe
     footprint : HSCFootprint
+    layer : Layer
 
     Notes
     -----
@@ -65,9 +66,10 @@ class Coadd:
     What is kept never changes a result.
     """
 
-    def __init__(self, universe: Universe, footprint: HSCFootprint) -> None:
+    def __init__(self, universe: Universe, footprint: HSCFootprint, layer: Layer = WIDE) -> None:
         self.universe = universe
         self.footprint = footprint
+        self.layer = layer
         self._patches: OrderedDict[tuple[int, int, int], Placed] = OrderedDict()
 
     def cutouts(
@@ -142,6 +144,7 @@ class Coadd:
             pixels=self.render(tract, patch, box, seen) if seen else {},
             position=dict.fromkeys(seen, (float(x) - box.x, float(y) - box.y)),
             missing=missing,
+            grid=tract.grid(box.x, box.y),
         )
 
     def render(
@@ -175,7 +178,7 @@ class Coadd:
             name: noisy(
                 model,
                 white(self.universe.seed, tract.number, name, wider),
-                sigma=noise_at(tract.number, patch, name),
+                sigma=noise_at(tract.number, patch, name, deeper=self.layer.deeper),
                 gain=HSC.band(name).gain,
             )
             for model, name in zip(smooth, bands, strict=True)

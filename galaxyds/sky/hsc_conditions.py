@@ -8,9 +8,10 @@ scatter of single pixels is smaller than the depth alone would say.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from galaxyds.sky.hashing import Floats, keyed, normal, uniform
 from galaxyds.sky.surveys import HSC, SurveyBand
@@ -27,6 +28,34 @@ HOLE_SHARE, EMPTY_SHARE = 0.0015, 0.001
 """Share of squares without one band, per band, and without any."""
 
 _SCATTER = 0.05
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Layer:
+    """A layer of the survey: how deep it goes, and what its tables are called.
+
+    Attributes
+    ----------
+    schema : str
+        Schema of its tables, and the rerun of its coadds.
+    deeper : float
+        Magnitudes by which its limits are fainter than :data:`DEPTH`.
+    limit : float
+        Faintest i magnitude of a source with a row in the catalogue.
+    depth : float
+        Faintest SDSS r magnitude of the shells of sources that are looked at for the catalogue.
+    """
+
+    schema: str
+    deeper: float
+    limit: float
+    depth: float
+
+
+WIDE = Layer(schema="pdr2_wide", deeper=0.0, limit=24.0, depth=24.4)
+"""The Wide layer of PDR2."""
+DEEP = Layer(schema="pdr2_dud", deeper=0.6, limit=25.0, depth=25.4)
+"""Its Deep layer."""
 
 
 def band_at(tract: int, patch: tuple[int, int], name: str) -> SurveyBand:
@@ -52,14 +81,14 @@ def band_at(tract: int, patch: tuple[int, int], name: str) -> SurveyBand:
     return replace(band, psf_fwhm=band.psf_fwhm * float(factor), psf_beta=BETA)
 
 
-def noise_at(tract: int, patch: tuple[int, int], name: str) -> float:
+def noise_at(tract: int, patch: tuple[int, int], name: str, *, deeper: float = 0.0) -> float:
     """Standard deviation of empty pixels in counts, were they independent.
 
-    It gives the survey's depth for a Gaussian profile of the typical seeing, and scatters by 6 %
-    from patch to patch.
+    It gives the survey's depth, ``deeper`` magnitudes fainter than that of Wide, for a Gaussian
+    profile of the typical seeing, and scatters by 6 % from patch to patch.
     """
     width = HSC.band(name).psf_fwhm / 2.3548 / HSC.pixel_scale
-    limit = 10 ** (0.4 * (HSC.zero_point - DEPTH[name]))
+    limit = 10 ** (0.4 * (HSC.zero_point - DEPTH[name] - deeper))
     own = float(normal(keyed(tract, *patch), f"noise {name}")[()])
     return float(limit / 5 / np.sqrt(4 * np.pi) / width * np.exp(0.06 * np.clip(own, -2, 2)))
 
@@ -71,6 +100,12 @@ def kernel() -> Floats:
 
 def is_missing(tract: int, x: float, y: float, name: str) -> bool:
     """Whether a coadd is empty around a 0-based tract pixel, in one band or in all."""
-    key = keyed(tract, int(x // HOLE), int(y // HOLE))
-    nothing = uniform(key, "hole in all")[()] < EMPTY_SHARE
-    return bool(nothing or uniform(key, f"hole in {name}")[()] < HOLE_SHARE)
+    return bool(missing_at(tract, np.asarray(x), np.asarray(y), name)[()])
+
+
+def missing_at(tract: int, x: Floats, y: Floats, name: str) -> NDArray[np.bool_]:
+    """Whether a coadd is empty around 0-based tract pixels, (n,); as :func:`is_missing`."""
+    key = keyed(tract, (x // HOLE).astype(np.int64), (y // HOLE).astype(np.int64))
+    nothing = uniform(key, "hole in all") < EMPTY_SHARE
+    missing: NDArray[np.bool_] = nothing | (uniform(key, f"hole in {name}") < HOLE_SHARE)
+    return missing

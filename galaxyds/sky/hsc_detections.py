@@ -8,18 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from galaxyds.sky.hashing import Floats, Keys, keyed, normal
-from galaxyds.sky.hsc_conditions import band_at, noise_at
+from galaxyds.sky.hsc_conditions import WIDE, Layer, band_at, noise_at
 from galaxyds.sky.hsc_footprint import BORDER, GRID, INNER, HSCFootprint, Tract
 from galaxyds.sky.rows import join_rows, take_rows
 from galaxyds.sky.surveys import HSC
 from galaxyds.sky.universe import Sources, Universe
 
 Integers = NDArray[np.int64]
-
-LIMIT = 24.0
-"""Faintest i magnitude of a source with a row in the catalogue."""
-DEPTH = 24.4
-"""Faintest SDSS r magnitude of the shells of sources that are looked at for the catalogue."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,13 +59,14 @@ class Detections:
         return len(self.sources)
 
 
-def detect(universe: Universe, footprint: HSCFootprint) -> Detections:
-    """Find all detections of a footprint, down to i of :data:`LIMIT`.
+def detect(universe: Universe, footprint: HSCFootprint, layer: Layer = WIDE) -> Detections:
+    """Find all detections of a footprint, down to the limit of a layer.
 
     Parameters
     ----------
     universe : Universe
     footprint : HSCFootprint
+    layer : Layer
 
     Returns
     -------
@@ -78,11 +74,11 @@ def detect(universe: Universe, footprint: HSCFootprint) -> Detections:
     """
     parts: list[Detections] = []
     for tract in sorted(footprint.tracts, key=lambda tract: tract.number):
-        sources = universe.sources(tract.region(BORDER), replace(HSC, depth=DEPTH))
-        sources = sources.take(sources.magnitude[:, 2] < LIMIT)
+        sources = universe.sources(tract.region(BORDER), replace(HSC, depth=layer.depth))
+        sources = sources.take(sources.magnitude[:, 2] < layer.limit)
         sources = sources.take(np.argsort(sources.ra, kind="stable"))
         x, y = tract.to_pixel(sources.ra, sources.dec)
-        parts += [_in_patch(footprint, tract, p, (sources, x, y)) for p in tract.patches()]
+        parts += [_in_patch(footprint, tract, p, (sources, x, y), layer) for p in tract.patches()]
     return join_rows(parts)
 
 
@@ -91,6 +87,7 @@ def _in_patch(
     tract: Tract,
     patch: tuple[int, int],
     seen: tuple[Sources, Floats, Floats],
+    layer: Layer,
 ) -> Detections:
     sources, x, y = seen
     inside, edge = np.ones(x.size, bool), np.full(x.size, np.inf)
@@ -105,17 +102,24 @@ def _in_patch(
         edge = np.minimum(edge, np.minimum(pixel - first, last - pixel))
     rows = np.flatnonzero(inside)
     mine = footprint.owner(sources.ra, sources.dec) == footprint.tracts.index(tract)
-    return _measure(tract, patch, (take_rows(sources, rows), edge[rows], (inner & mine)[rows]))
+    return _measure(
+        tract, patch, (take_rows(sources, rows), edge[rows], (inner & mine)[rows]), layer
+    )
 
 
 def _measure(
-    tract: Tract, patch: tuple[int, int], seen: tuple[Sources, Floats, NDArray[np.bool_]]
+    tract: Tract,
+    patch: tuple[int, int],
+    seen: tuple[Sources, Floats, NDArray[np.bool_]],
+    layer: Layer,
 ) -> Detections:
     """Fluxes with their noise, and measured places."""
     sources, edge, primary = seen
     size = len(sources)
     bands = [band_at(tract.number, patch, band.name) for band in HSC.bands]
-    noise = np.array([noise_at(tract.number, patch, band.name) for band in HSC.bands])
+    noise = np.array(
+        [noise_at(tract.number, patch, band.name, deeper=layer.deeper) for band in HSC.bands]
+    )
     width = np.array([band.psf_fwhm for band in bands]) / 2.3548 / HSC.pixel_scale
     half_light = (
         sources.bulge * sources.bulge_radius[:, None]

@@ -9,6 +9,7 @@ beyond those of the survey, so that no real object can be confused with a simula
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,9 @@ from galaxyds.sky.cells import Region
 from galaxyds.sky.gnomonic import deproject, project
 from galaxyds.sky.hashing import Floats
 from galaxyds.sky.surveys import HSC
+
+if TYPE_CHECKING:
+    from astropy.wcs import WCS
 
 Integers = NDArray[np.int64]
 
@@ -62,6 +66,19 @@ class Tract:
         """Find right ascension and declination in degrees of 0-based tract pixels."""
         xi, eta = (CENTER - x) * DEGREES, (y - CENTER) * DEGREES
         return deproject(xi, eta, center=(self.ra, self.dec))
+
+    def grid(self, x: int, y: int) -> WCS:
+        """Return the projection of the pixels from column ``x`` and row ``y`` on."""
+        from astropy.wcs import WCS
+
+        made = WCS(naxis=2)
+        made.wcs.ctype = ["RA---TAN", "DEC--TAN"]
+        made.wcs.crval = (self.ra, self.dec)
+        made.wcs.crpix = (CENTER + 1 - x, CENTER + 1 - y)
+        made.wcs.cd = np.array([[-DEGREES, 0.0], [0.0, DEGREES]])
+        made.wcs.radesys = "ICRS"
+        made.wcs.set()
+        return made
 
     def patches(self) -> tuple[tuple[int, int], ...]:
         """Observed patches (x, y), in the order of their numbers."""

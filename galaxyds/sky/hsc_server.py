@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from galaxyds.errors import ArchiveError
 from galaxyds.sky import sqlserver
-from galaxyds.sky.hsc_catalogue import SCHEMA, tables
+from galaxyds.sky.hsc_catalogue import tables
+from galaxyds.sky.hsc_conditions import WIDE
 from galaxyds.sky.sqlserver import SQLServer
 
 if TYPE_CHECKING:
@@ -40,13 +41,15 @@ def refusal(sql: str, words: str) -> ArchiveError:
     return sqlserver.refusal(SERVICE, HSCServer.status, sql, words)
 
 
-def translate(sql: str) -> str:
+def translate(sql: str, schema: str = WIDE.schema) -> str:
     """Turn PostgreSQL for the catalogue service into DuckDB's dialect.
 
     Parameters
     ----------
     sql : str
         One SELECT.
+    schema : str
+        Of the tables.
 
     Returns
     -------
@@ -71,7 +74,7 @@ def translate(sql: str) -> str:
     for table in tree.find_all(exp.Table):
         if not table.db and table.name.lower() in common:
             continue
-        known = table.db.lower() == SCHEMA and table.name.lower() in TABLES and not table.catalog
+        known = table.db.lower() == schema and table.name.lower() in TABLES and not table.catalog
         if not known or not isinstance(table.this, exp.Identifier):
             raise refusal(sql, f'relation "{table.sql(dialect="postgres")}" does not exist')
         table.set("db", None)

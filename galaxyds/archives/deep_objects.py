@@ -1,0 +1,232 @@
+"""From redshifts, HSC photometry, mosaics and dust to the table ``objects`` of HSC-Deep.
+
+The same code makes it from the archives and from the simulated sky.  Every compiled redshift has a
+row; where no photometry belongs to it, that is to be seen in the row, and a cut removes and counts
+it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from galaxyds.archives.base import CatalogQuery
+from galaxyds.archives.compiled import position_id
+from galaxyds.archives.tabular import schema
+from galaxyds.catalog.positions import nearest
+from galaxyds.catalog.specz import TRAINING
+from galaxyds.spec import Column
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from galaxyds.archives.catalog import SQLCatalog
+
+    Floats = NDArray[np.float64]
+    Reddening = Callable[[Floats, Floats], Floats]
+    Covering = Callable[[Floats, Floats], Mapping[str, NDArray[np.bool_]]]
+
+RERUN = "pdr2_dud"
+"""The Deep and UltraDeep layers of PDR2: rerun of the coadds, and schema of the catalogue."""
+HSC_BANDS = ("g", "r", "i", "z", "y")
+NIR_BANDS = ("J", "H", "Ks")
+U_BANDS = ("u*", "u")
+"""Names of the two u filters, the preferred one first."""
+MATCH_RADIUS = 1.0
+"""Arcseconds within which a redshift and an object of the HSC catalogue are one."""
+TOGETHER = 2000
+"""Positions of one statement: below the longest that is sent."""
+NO_MAGNITUDE = 90.0
+"""Magnitudes of this and more are codes for a missing one."""
+
+_PER_BAND = (("cmodel_mag", "float32"), ("cmodel_magsigma", "float32"))
+_NUMBER = Column(name="number", dtype="int64", archive="t.n", description="position asked for")
+_PRIMARY = Column(name="isprimary", dtype="bool", archive="f.isprimary", description="not a copy")
+PHOTOMETRY = (
+    _NUMBER,
+    Column(name="object_id", dtype="int64", archive="f.object_id", description="id"),
+    Column(name="ra", dtype="float64", archive="f.ra", description="degrees"),
+    Column(name="dec", dtype="float64", archive="f.dec", description="degrees"),
+    Column(name="tract", dtype="int32", archive="f.tract", description="tract"),
+    Column(name="patch", dtype="int32", archive="f.patch", description="100 x + y"),
+    *(
+        Column(name=f"{b}_{stem}", dtype=dtype, archive=f"f.{b}_{stem}", nullable=True,
+               description=stem)
+        for stem, dtype in _PER_BAND
+        for b in HSC_BANDS
+    ),
+    *(
+        Column(name=f"{b}_inputcount", dtype="int32", archive=f"f.{b}_inputcount_value",
+               nullable=True, description="exposures at the centre")
+        for b in HSC_BANDS
+    ),
+)  # fmt: skip
+"""What is asked of the catalogue."""
+
+
+def photometry(catalog: SQLCatalog, ra: Floats, dec: Floats) -> pa.Table:
+    """Ask the catalogue for the primary objects near positions.
+
+    Parameters
+    ----------
+    catalog : SQLCatalog
+        Speaks PostgreSQL.
+    ra, dec : ndarray of float64, shape (n,)
+        Degrees.
+
+    Returns
+    -------
+    pyarrow.Table
+        Columns :data:`PHOTOMETRY`; each object once, by its id.
+
+    Raises
+    ------
+    ArchiveError
+        If the archive refuses, fails, truncates or answers nonsense.
+    CredentialsError
+        If it does not accept the account.
+    """
+    # Neighbours on the sky stand together, so that a statement looks at few places.
+    order = np.lexsort((ra, np.floor(dec * 10), np.floor(ra)))
+    tables = [schema(PHOTOMETRY).empty_table()]
+    for start in range(0, len(order), TOGETHER):
+        some = order[start : start + TOGETHER]
+        tables.append(catalog.rows(near(ra[some], dec[some])))
+    table = pa.concat_tables(tables)
+    _, first = np.unique(table.column("object_id").to_numpy(), return_index=True)
+    return table.take(pa.array(first)).combine_chunks()
+
+
+def near(ra: Floats, dec: Floats) -> CatalogQuery:
+    """Make the question for the primary objects within :data:`MATCH_RADIUS` of positions."""
+    listed = ",".join(
+        f"({n},{a:.8f},{d:.8f})"
+        for n, (a, d) in enumerate(zip(ra.tolist(), dec.tolist(), strict=True))
+    )
+    return CatalogQuery(
+        columns=PHOTOMETRY,
+        tables=f"(VALUES {listed}) AS t (n, ra, dec) JOIN {RERUN}.forced AS f "
+        f"ON conesearch(f.coord, t.ra, t.dec, {MATCH_RADIUS:g})",
+        predicates=("isprimary",),
+        key=_NUMBER.name,
+        vocabulary=(*PHOTOMETRY, _PRIMARY),
+    )
+
+
+def objects(
+    redshifts: pa.Table, found: pa.Table, *, covering: Covering, ebv: Reddening
+) -> pa.Table:
+    """Put the table together.
+
+    Parameters
+    ----------
+    redshifts : pyarrow.Table
+        Columns of :class:`galaxyds.catalog.specz.Compilation`.
+    found : pyarrow.Table
+        As :func:`photometry` returns it.
+    covering : callable
+        Takes right ascensions and declinations in degrees, says which mosaic bands show them.
+    ebv : callable
+        The same, returns unscaled E(B-V).
+
+    Returns
+    -------
+    pyarrow.Table
+        One row per redshift: object_id (int64, that of HSC; negative where there is no photometry),
+        ra, dec (of the photometry), redshift and what came with it, separation (float32 arcsec,
+        NULL without photometry), tract, patch, magnitudes, u_band (``"u*"``, ``"u"`` or empty),
+        nir_coverage (int16: 1 J, 2 H, 4 Ks), hsc_coverage (int16: 1 g ... 16 y), ebv.
+    """
+    row, separation = match(redshifts, found)
+    seen = row >= 0
+    taken = found.take(pa.array(row, mask=~seen))
+    own = position_id(_numbers(redshifts, "ra"), _numbers(redshifts, "dec"))
+    ra, dec = (
+        pc.coalesce(taken.column(name), redshifts.column(name)).to_numpy() for name in ("ra", "dec")
+    )
+    covered = covering(ra, dec)
+    return pa.table(
+        {
+            "object_id": pc.coalesce(taken.column("object_id"), pa.array(-own - 1)),
+            "ra": ra % 360.0,
+            "dec": dec,
+            "spectrum_ra": redshifts.column("ra"),
+            "spectrum_dec": redshifts.column("dec"),
+            **{name: redshifts.column(name) for name in _KEPT},
+            "separation": pa.array(separation.astype(np.float32), mask=~seen),
+            "tract": pc.coalesce(taken.column("tract"), pa.scalar(-1, pa.int32())),
+            "patch": pc.coalesce(taken.column("patch"), pa.scalar(-1, pa.int32())),
+            **{
+                f"{b}_{stem}": _magnitudes(taken.column(f"{b}_{stem}"))
+                for stem, _ in _PER_BAND
+                for b in HSC_BANDS
+            },
+            "hsc_coverage": bits(
+                np.asarray(pc.fill_null(taken.column(f"{b}_inputcount"), 0)) > 0 for b in HSC_BANDS
+            ),
+            "nir_coverage": bits(covered[b] for b in NIR_BANDS),
+            "u_band": pa.array(u_band(covered), pa.string()),
+            "ebv": np.asarray(ebv(ra, dec)).astype(np.float32),
+        }
+    )
+
+
+_KEPT = ("redshift", "redshift_survey", "redshift_flag", "redshift_confidence", "sample")
+
+
+def match(redshifts: pa.Table, found: pa.Table) -> tuple[NDArray[np.int64], Floats]:
+    """Find the HSC object of every redshift; each object serves one of them.
+
+    Parameters
+    ----------
+    redshifts, found : pyarrow.Table
+        As :func:`objects`.
+
+    Returns
+    -------
+    row : ndarray of int64, (n,)
+        Row of ``found``, -1 where there is none within :data:`MATCH_RADIUS`, or where the object
+        belongs to another redshift: one to learn from before one to test with, then the nearer.
+    separation : ndarray of float64, (n,)
+        Arcseconds, infinite where there is none.
+    """
+    row, separation = nearest(
+        *(_numbers(redshifts, name) for name in ("ra", "dec")),
+        to_ra=_numbers(found, "ra"),
+        to_dec=_numbers(found, "dec"),
+        radius=MATCH_RADIUS,
+    )
+    tested = np.asarray(pc.not_equal(redshifts.column("sample"), TRAINING)).astype(bool)
+    order = np.lexsort((np.arange(len(row)), separation, tested, row))
+    again = np.zeros(len(row), bool)
+    again[order[1:]] = row[order[1:]] == row[order[:-1]]
+    row[again], separation[again] = -1, np.inf
+    return row, separation
+
+
+def u_band(covered: Mapping[str, NDArray[np.bool_]]) -> list[str]:
+    """Choose the u filter of each position: u*, else u, else none (empty)."""
+    first, second = (covered[name] for name in U_BANDS)
+    return [str(name) for name in np.where(first, U_BANDS[0], np.where(second, U_BANDS[1], ""))]
+
+
+def bits(bands: object) -> NDArray[np.int16]:
+    """Put answers per band, the first one lowest, into one number per object."""
+    planes = [np.asarray(plane).astype(np.int16) << bit for bit, plane in enumerate(bands)]  # type: ignore[call-overload]
+    return np.bitwise_or.reduce(planes).astype(np.int16)
+
+
+def _magnitudes(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Float32; codes, infinities and NaN become NULL."""
+    numbers = values.cast(pa.float32())
+    sound = pc.and_(pc.is_finite(numbers), pc.less(numbers, NO_MAGNITUDE))
+    return pc.if_else(sound, numbers, pa.scalar(None, pa.float32()))
+
+
+def _numbers(table: pa.Table, name: str) -> Floats:
+    values: Floats = table.column(name).to_numpy().astype(np.float64)
+    return values

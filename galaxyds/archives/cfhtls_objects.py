@@ -238,6 +238,29 @@ def only_near(photometry: pa.Table, redshifts: pa.Table) -> pa.Table:
     return photometry.take(pa.array(np.unique(row[row >= 0])))
 
 
+def distinct(parts: Sequence[pa.Table]) -> pa.Table:
+    """Put tables of photometric objects below each other, each object once.
+
+    Parameters
+    ----------
+    parts : sequence of pyarrow.Table
+        Columns :data:`PHOTOMETRY`; there may be none.
+
+    Returns
+    -------
+    pyarrow.Table
+        In their order; of rows with the same name and place the first one.
+    """
+    kinds = {name: pa.string() if name == NAME else pa.float64() for name in PHOTOMETRY}
+    none = pa.table({name: pa.array([], kind) for name, kind in kinds.items()})
+    table = pa.concat_tables([none, *(part.cast(none.schema) for part in parts)])
+    places = zip(*(table.column(name).to_pylist() for name in (NAME, RA, DEC)), strict=True)
+    first: dict[tuple[object, ...], int] = {}
+    for row, place in enumerate(places):
+        first.setdefault(place, row)
+    return table.take(pa.array(list(first.values()), pa.int64()))
+
+
 def _photometric(photometry: pa.Table, row: NDArray[np.int64]) -> dict[str, pa.Array]:
     """Columns that come from the photometric catalogue; NULL where a row has none."""
     taken = photometry.take(pa.array(row, mask=row < 0))

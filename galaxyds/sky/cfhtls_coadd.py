@@ -66,7 +66,8 @@ def cutout_box(tile: SkyTile, ra: float, dec: float, *, half_size: float) -> Box
     size = max(1, round(2 * half_size / CFHTLS.pixel_scale))
     ends = []
     for place in tile.to_pixel(np.asarray(ra), np.asarray(dec)):
-        first = int(np.floor(float(place) - (size - 1) / 2 + 0.5))
+        # A micropixel decides no tie.
+        first = int(np.floor(round(float(place), 6) - (size - 1) / 2 + 0.5))
         ends.append((max(first, 0), max(min(first + size, tile.pixels), first, 0)))
     (left, right), (low, high) = ends
     return Box(x=left, y=low, width=right - left, height=high - low)
@@ -126,10 +127,13 @@ class CFHTLSCoadd:
         tile = self.footprint.tile(one.tile[0], one.tile[1])
         box = cutout_box(tile, one.ra, one.dec, half_size=half_size)
         seen = [name for name in bands if name in tile.bands and box.width and box.height]
+        drawn = self.render(tile, box, seen) if seen else {}
+        pixels = {name: image for name, image in drawn.items() if np.isfinite(image).any()}
+        seen = list(pixels)
         x, y = tile.to_pixel(np.asarray(one.ra), np.asarray(one.dec))
         return Cutout(
             object_id=one.object_id,
-            pixels=self.render(tile, box, seen) if seen else {},
+            pixels=pixels,
             position=dict.fromkeys(seen, (float(x) - box.x, float(y) - box.y)),
             missing=dict.fromkeys((name for name in bands if name not in seen), NO_DATA),
             grid=WCS(tile.cards(box.x, box.y)),

@@ -1,0 +1,151 @@
+"""CFHTLS-Wide over the network: compiled redshifts and photometry, cutouts of CADC's coadds.
+
+The catalogue is put together here: the tiles that CADC holds say where the survey is, there the
+tables of redshift surveys are brought (own files, else VizieR), merged, matched with the survey's
+photometric catalogue at VizieR, and given the reddening of the dust maps.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from galaxyds.archives.base import Cutout, CutoutObject, LocalFiles, Need, PointSpread
+from galaxyds.archives.cadc_cutouts import CADCCutouts
+from galaxyds.archives.cadc_tiles import CADCTiles, tile_of
+from galaxyds.archives.cfhtls_objects import (
+    CATALOG,
+    PHOTOMETRY,
+    cells,
+    compiled,
+    distinct,
+    fields,
+    only_near,
+)
+from galaxyds.archives.compiled import Compiled, CompiledCatalog
+from galaxyds.archives.dust import FETCH, FOLDER, SFDMap, sfd_folder
+from galaxyds.archives.redshifts import RedshiftSource
+from galaxyds.archives.vizier import VizieR
+from galaxyds.catalog.specz import Reading, read_survey
+from galaxyds.errors import MissingExtraError, UsageError
+
+if TYPE_CHECKING:
+    from galaxyds.archives.cadc_tiles import CFHTLSTile
+
+_LOG = logging.getLogger(__name__)
+
+
+class CFHTLSArchive(CompiledCatalog):
+    """CFHTLS-Wide: a compiled catalogue, and cutouts that CADC makes.
+
+    Can be pickled; a copy has no catalogue until it is asked for one.
+
+    Parameters
+    ----------
+    local : LocalFiles
+        Tables of redshift surveys that whoever builds has; they go before VizieR.
+
+    Raises
+    ------
+    UsageError
+        If a setting is wrong.
+    """
+
+    name = "cfhtls"
+
+    def __init__(self, *, local: LocalFiles | None = None) -> None:
+        super().__init__(service="CFHTLS")
+        self._folder: Path | None = (local or LocalFiles()).redshifts
+        self._tiles = CADCTiles()
+        self._vizier = VizieR()
+        self._cutouts = CADCCutouts()
+        self._dust = SFDMap()
+
+    def endpoints(self) -> dict[str, str]:
+        """Addresses in use, by service; and the folder of one's own tables, if there is one."""
+        own = {} if self._folder is None else {"redshift files": str(self._folder)}
+        return {
+            **self._vizier.endpoints(), **self._tiles.endpoints(), **self._cutouts.endpoints(),
+            **own,
+        }  # fmt: skip
+
+    def needs(self) -> tuple[Need, ...]:
+        """The dust maps, and dustmaps to read them."""
+        return dust_needs()
+
+    # rows ------------------------------------------------------------------------------------
+
+    def _objects(self) -> Compiled:
+        self._dust.ebv(np.zeros(1), np.zeros(1))  # what is missing should be said first
+        tiles = self._tiles.tiles()
+        source = RedshiftSource(self._vizier, self._folder, fields(tiles))
+        return compiled(
+            _readings(source),
+            tiles,
+            photometry=lambda redshifts: self._photometry(redshifts, tiles),
+            ebv=self._dust.ebv,
+        )
+
+    def _photometry(self, redshifts: pa.Table, tiles: Sequence[CFHTLSTile]) -> pa.Table:
+        """Bring the photometric objects next to redshifts, box by box: the catalogue is vast."""
+        ra, dec = (redshifts.column(name).to_numpy() for name in ("ra", "dec"))
+        held = redshifts.filter(pa.array(tile_of(ra, dec, tiles) >= 0))
+        ra, dec = (held.column(name).to_numpy() for name in ("ra", "dec"))
+        boxes = list(cells(ra, dec))
+        parts = []
+        for number, box in enumerate(boxes, 1):
+            inside = held.filter(pa.array(box.holds(ra, dec)))
+            found = self._vizier.table(CATALOG, PHOTOMETRY, region=box)
+            parts.append(only_near(found, inside))
+            if number % 100 == 0 or number == len(boxes):
+                _LOG.info("photometry: %d of %d boxes", number, len(boxes))
+        return distinct(parts)
+
+    # pixels ----------------------------------------------------------------------------------
+
+    def list_objects(self, bands: Sequence[str]) -> int:
+        """Return how many objects make one unit of work; as :class:`CADCCutouts`."""
+        return self._cutouts.list_objects(bands)
+
+    def cutouts(
+        self, objects: Sequence[CutoutObject], bands: Sequence[str], *, half_size: float
+    ) -> Iterator[Cutout]:
+        """Yield one cutout per object; as :class:`CADCCutouts`."""
+        return self._cutouts.cutouts(objects, bands, half_size=half_size)
+
+    def point_spreads(
+        self, objects: Sequence[CutoutObject], bands: Sequence[str]
+    ) -> Iterator[PointSpread]:
+        """Yield nothing for every object; as :class:`CADCCutouts`."""
+        return self._cutouts.point_spreads(objects, bands)
+
+    def cutout_bytes(self, bands: Sequence[str], *, half_size: float) -> int:
+        """Bytes to transfer per object, estimated; as :class:`CADCCutouts`."""
+        return self._cutouts.cutout_bytes(bands, half_size=half_size)
+
+
+def _readings(source: RedshiftSource) -> Iterator[Reading]:
+    for survey, raw, where in source.tables():
+        yield read_survey(raw, survey, where=where)
+
+
+def dust_needs() -> tuple[Need, ...]:
+    """Return what the reddening of a place needs: a package, and maps."""
+    try:
+        sfd_folder()
+        maps = True
+    except (UsageError, MissingExtraError):
+        maps = False
+    return (
+        Need("dustmaps", find_spec("dustmaps") is not None, "pip install 'galaxyds[dust]'"),
+        Need("the SFD dust maps", maps, f"fetch them with {FETCH}, or name their folder {FOLDER}"),
+    )
+
+
+__all__ = ["CFHTLSArchive", "dust_needs"]

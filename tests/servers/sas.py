@@ -10,8 +10,9 @@ from pathlib import Path
 
 from tests.servers.loopback import HTML_404, Fault, LoopbackServer, Reply, Request
 
+# Up to data release 12 the folder is that of BOSS, later that of eBOSS.
 FRAME = re.compile(
-    r"/sas/dr\d+/eboss/photoObj/frames/301/(\d+)/(\d)/"
+    r"/sas/(?:dr(?:9|1[0-2])/boss|dr1[3-9]/eboss)/photoObj/frames/301/(\d+)/(\d)/"
     r"(frame-[ugriz]-(\d{6})-(\d)-\d{4}\.fits\.bz2)"
 )
 

@@ -261,7 +261,7 @@ class Source:
         ndarray of float32, shape (n, size, size)
             Flux per pixel.
         """
-        row, column = self._places(which)
+        row, column, area = self._places(which)
         top, left = (np.floor(a.min(axis=(1, 2))) - self._kernel.before for a in (row, column))
         row -= top[:, None, None]
         column -= left[:, None, None]
@@ -270,22 +270,28 @@ class Source:
             top.astype(np.int64), left.astype(np.int64), height=height, width=width
         )
         values = gather(block.pixels, row, column, self._kernel)
-        values *= self.linear.area[which].astype(np.float32)[:, None, None]
+        values *= area.astype(np.float32)
+        values[np.isnan(values)] = np.nan  # one sign of NaN, whichever operand it came from
         return values
 
-    def _places(self, which: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Rows and columns on the frame of all pixels, shape (n, size, size)."""
-        step = np.arange(self._size) - (self._size - 1) / 2
-        maps = self.linear.of(which)
+    def _places(
+        self, which: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Rows and columns on the frame of all pixels, and their areas; (n, size, size)."""
+        size, maps = self._size, self.linear.of(which)
+        step = np.arange(size) - (size - 1) / 2
         row, column = (
             (fit[:, :1] + fit[:, 1:2] * step)[:, :, None] + (fit[:, 2:] * step)[:, None, :]
             for fit in maps[:2]
         )
-        for k in np.flatnonzero(maps.curvature >= LINEAR):
-            row[k], column[k] = positions(
-                self._strip.frame.wcs, self._grids, int(which[k]), self._size
-            )
-        return row, column
+        area = maps.area[:, None, None]
+        if len(curved := np.flatnonzero(maps.curvature >= LINEAR)):
+            area = np.repeat(np.repeat(area, size, axis=1), size, axis=2)
+        for k in curved:
+            row[k], column[k] = positions(self._strip.frame.wcs, self._grids, int(which[k]), size)
+            (a, b), (c, d) = np.gradient(row[k]), np.gradient(column[k])
+            area[k] = np.abs(a * d - b * c)
+        return row, column, area
 
 
 def gather(

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from galaxyds.archives.base import CoverageArchive, Tile
 from galaxyds.build.context import Context
 from galaxyds.build.tables import after, read_rows
@@ -97,9 +99,18 @@ def read_coverage(context: Context) -> dict[int, tuple[Tile, ...]]:
         raise DataIntegrityError(
             f"{path} is damaged ({error}): run the build again with --from {STAGE}", file=str(path)
         ) from error
-    ids, tiles = (table.column(name).to_pylist() for name in ("object_id", "tiles"))
+    lists = pa.concat_arrays(table.column("tiles").chunks)
+    ends = np.cumsum(lists.value_lengths().to_numpy())
+    values = lists.flatten().flatten().to_numpy()
+    if not len(values):
+        return dict.fromkeys(table.column("object_id").to_pylist(), ())
+    distinct, which = np.unique(values.reshape(ends[-1], -1), axis=0, return_inverse=True)
+    # Half a million objects share the tuples of their tiles.
+    known = [tuple(tile) for tile in distinct.tolist()]
+    groups = np.split(which.ravel(), ends[:-1])
     return {
-        one: tuple(tuple(tile) for tile in group) for one, group in zip(ids, tiles, strict=True)
+        one: tuple(known[number] for number in group)
+        for one, group in zip(table.column("object_id").to_pylist(), groups, strict=True)
     }
 
 

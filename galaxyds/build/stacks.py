@@ -49,6 +49,7 @@ CACHE = "frames"
 """Folder of fetched frames in a build's workspace."""
 CACHE_BYTES = 8 << 30
 """Most bytes of fetched frames on disk; a quarter of what is free where that is less."""
+_MOST_TILES = 16  # successive tiles of a unit: what is lost when one fails
 _MOST_LAYERS = 1500  # objects times frames of a unit: 25 MB per band of 64 x 64 pixels
 _CELLS = 1 << 12  # cells along a side of the cube around the sky: 1.7 arcmin each
 
@@ -330,27 +331,30 @@ def _groups(
     tiles: dict[Tile, list[StackObject]],
 ) -> Iterator[tuple[Tile, tuple[StackObject, ...]]]:
     """Successive tiles of a scan together, as long as memory allows; a full tile is divided."""
-    held: list[StackObject] = []
-    first = last = ()  # type: Tile
+    held: dict[Tile, list[StackObject]] = {}
     for tile, objects in tiles.items():
+        last = next(reversed(held), None)
         follows = last and tile[:-1] == last[:-1] and tile[-1] - last[-1] == 1
-        if held and not (follows and _depth(held) + _depth(objects) <= _MOST_LAYERS):
-            yield first, tuple(held)
-            held = []
+        full = len(held) == _MOST_TILES or _depth(held) + _depth({tile: objects}) > _MOST_LAYERS
+        if held and (full or not follows):
+            yield _group(held)
+            held = {}
         for one in objects:
-            if held and _depth(held) + len(one.tiles) > _MOST_LAYERS:
-                yield first, tuple(held)
-                held = []
-            if not held:
-                first = tile
-            held.append(one)
-        last = tile
+            if tile in held and _depth(held) + len(one.tiles) > _MOST_LAYERS:
+                yield _group(held)
+                held = {}
+            held.setdefault(tile, []).append(one)
     if held:
-        yield first, tuple(held)
+        yield _group(held)
 
 
-def _depth(objects: Sequence[StackObject]) -> int:
-    return sum(len(one.tiles) for one in objects)
+def _group(held: dict[Tile, list[StackObject]]) -> tuple[Tile, tuple[StackObject, ...]]:
+    objects = (one for group in held.values() for one in group)
+    return next(iter(held)), tuple(sorted(objects, key=lambda one: one.object_id))
+
+
+def _depth(held: dict[Tile, list[StackObject]]) -> int:
+    return sum(len(one.tiles) for group in held.values() for one in group)
 
 
 def _place(one: StackObject) -> int:

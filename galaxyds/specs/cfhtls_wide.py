@@ -159,7 +159,7 @@ SPEC = DatasetSpec(
         ),
     ),
     duplicates=(
-        multimodal.same_position("redshift_confidence DESC", "separation", "object_id"),
+        multimodal.same_position("-redshift_confidence", "separation", "object_id"),
     ),
     split=multimodal.SPLIT,
     pixels=Pixels(protocol="cutouts", size=64, scale=SCALE, reference_band="i",

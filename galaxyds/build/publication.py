@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +15,13 @@ import pyarrow as pa
 from galaxyds._version import __version__
 from galaxyds.build.archives import SIMULATED
 from galaxyds.build.context import Context
+from galaxyds.build.layouts import open_released
 from galaxyds.build.pixels import SHARDS
-from galaxyds.build.release import PublishedRelease
+from galaxyds.build.release import PublishedRelease, fetched
 from galaxyds.build.shards import Shards
 from galaxyds.build.tables import read_rows
 from galaxyds.build.units import FAILED
 from galaxyds.build.workspace import read_facts
-from galaxyds.catalog import assign
 from galaxyds.errors import DataIntegrityError
 from galaxyds.pixels import middle
 from galaxyds.publish import write_product
@@ -37,7 +37,7 @@ from galaxyds.store import (
     require_space,
     verify,
 )
-from galaxyds.store.galaxiesml import Difference, open_published
+from galaxyds.store.hdf5 import Blocks, Placed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -56,17 +56,21 @@ class _Contents:
     table : pyarrow.Table
         Every stored column, in object-id order.
     blocks : callable
-        Yields the pixels (k, bands, rows, columns) in that order.
+        Yields the pixels (k, bands, rows, columns), in that order or with their rows.
     dropped : tuple of Dropped
         Objects without pixels.
     warnings : tuple of str
         What a user must know.
+    cut_flow, rules : tuple of dict
+        Cuts and rules for repeats that were applied to published files.
     """
 
     table: pa.Table
-    blocks: Callable[[], Iterator[NDArray[np.float32]]]
+    blocks: Callable[[], Blocks]
     dropped: tuple[Dropped, ...] = ()
     warnings: tuple[str, ...] = ()
+    cut_flow: tuple[dict[str, Any], ...] = ()
+    rules: tuple[dict[str, Any], ...] = ()
 
 
 def write_files(context: Context, folder: Path) -> str:
@@ -116,47 +120,21 @@ def _contents(context: Context, product: Config) -> _Contents:
 def _released(context: Context, product: Config) -> _Contents:
     """Open the published files; columns that they lack are missing values."""
     spec = context.spec.of(product.name)
-    assert spec.files is not None
-    folder = context.workspace.path("fetch")
-    published = open_published(
-        {split: folder / name for split, name in spec.files.files(spec.pixels.size).items()},
-        spec.stored_columns(),
-        shape=spec.image_shape(),
-        ranges={c.name: c.valid for c in spec.stored_columns() if c.valid is not None},
-        names=dict(spec.files.names),
-        counts={ours: count for ours, _, count in spec.files.splits},
-    )
-    table = published.table
-    ids = table.column(spec.object_id).to_numpy()
-    for division, column in enumerate(spec.split.columns()):
-        if division:
-            place = table.schema.get_field_index(column.name)
-            codes = assign(ids, division, spec.split.fractions[division])
-            table = table.set_column(place, column.name, [codes])
+    released = open_released(spec, product, context.workspace.path("fetch"))
     return _Contents(
-        table=table,
-        blocks=published.blocks,
-        warnings=tuple(_told(published.differences)),
+        table=released.table,
+        blocks=released.blocks,
+        warnings=(*fetched(context), *released.told()),
+        cut_flow=tuple(asdict(step) for step in released.cut_flow),
+        rules=tuple(asdict(one) for one in released.repeats),
     )
 
 
-def _told(differences: Sequence[Difference]) -> Iterator[str]:
-    """Say how published files differ from the declaration, equal differences in one line."""
-    groups: dict[tuple[str, str], list[str]] = {}
-    for one in differences:
-        groups.setdefault((str(one.expected), str(one.got)), []).append(one.what)
-    for (expected, got), what in groups.items():
-        shown = ", ".join(what[:6]) + (f" and {len(what) - 6} more" if len(what) > 6 else "")
-        yield f"{shown}: expected {expected}, the published files have {got}"
-
-
-def _with_progress(
-    context: Context, blocks: Iterator[NDArray[np.float32]], total: int
-) -> Iterator[NDArray[np.float32]]:
+def _with_progress(context: Context, blocks: Blocks, total: int) -> Blocks:
     done = 0
     for block in blocks:
         yield block
-        done += len(block)
+        done += len(block.pixels if isinstance(block, Placed) else block)
         context.reporter.progress(done, total, "objects")
 
 
@@ -193,7 +171,7 @@ def _measured(context: Context, cutouts: Shards) -> dict[str, NDArray[Any]]:
 def _manifest(context: Context, product: Config, contents: _Contents) -> Manifest:
     """Everything that is known before the files are written."""
     spec, archive = context.spec.of(product.name), context.archive
-    facts = _Facts(context)
+    facts = _Facts(context, contents.rules)
     rows = contents.table.num_rows
     published = _published(context, product, facts.counts(rows))
     return Manifest(
@@ -216,7 +194,7 @@ def _manifest(context: Context, product: Config, contents: _Contents) -> Manifes
         align=context.options.align,
         failed=len(facts.of("cutouts").get("failed", ())),
         queries=tuple(facts.of("query").get("queries", ())),
-        cut_flow=tuple(_cut_rows([*facts.flow("query"), *facts.flow("cut")])),
+        cut_flow=tuple(_cut_rows([*facts.flow("query"), *facts.flow("cut"), *contents.cut_flow])),
         duplicates={rule["rule"]: rule["removed"] for rule in facts.rules},
         surveys=tuple(SurveyRecord(**one) for one in facts.of("query").get("surveys", ())),
         published=published,
@@ -233,7 +211,8 @@ def _manifest(context: Context, product: Config, contents: _Contents) -> Manifes
 class _Facts:
     """What the stages left for the manifest; a stage that a build has not left nothing."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, rules: Sequence[dict[str, Any]]) -> None:
+        self._rules = list(rules)
         self._facts: dict[str, dict[str, Any]] = {
             stage: read_facts(context.workspace.path(stage))
             for stage in ("query", "cut", "deduplicate", "cutouts")
@@ -251,7 +230,7 @@ class _Facts:
 
     @property
     def rules(self) -> list[dict[str, Any]]:
-        return list(self.of("deduplicate").get("rules", ()))
+        return [*self.of("deduplicate").get("rules", ()), *self._rules]
 
     def counts(self, rows: int) -> dict[str, int]:
         """Rows at the places that published counts refer to."""

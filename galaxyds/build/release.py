@@ -2,17 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from galaxyds.archives.base import Need, RecordArchive, RemoteFile
 from galaxyds.build.context import Context
+from galaxyds.build.layouts import layout_of
 from galaxyds.build.space import HUB_SHARE, held
-from galaxyds.build.workspace import write_facts
+from galaxyds.build.workspace import read_facts, write_facts
 from galaxyds.errors import NotInArchiveError, UsageError
 from galaxyds.spec import Config, DatasetSpec, PublishedFiles
 from galaxyds.store import require_space
+
+
+def _zenodo(record: str) -> RecordArchive:
+    from galaxyds.archives.zenodo import ZenodoRecord
+
+    return ZenodoRecord(record)
+
+
+def _deepdip(record: str) -> RecordArchive:
+    from galaxyds.archives.deepdip import DeepdipItem
+
+    return DeepdipItem(record)
+
+
+@dataclass(frozen=True, slots=True)
+class _Service:
+    """A service of published files: how it is opened, and how one's own files get beside them."""
+
+    open: Callable[[str], RecordArchive]
+    bring: str = ""
+
+
+_SERVICES = {
+    "zenodo": _Service(_zenodo),
+    "deepdip": _Service(_deepdip, "set GALAXYDS_DEEPDIP_DIR to the folder of that file"),
+}
 
 
 @dataclass(frozen=True)
@@ -41,11 +68,14 @@ class PublishedRelease:
         UsageError
             If galaxyds does not speak to that service.
         """
-        if self.files.service != "zenodo":
+        if self.files.service not in _SERVICES:
             raise UsageError(f"there is no archive '{self.files.service}'")
-        from galaxyds.archives.zenodo import ZenodoRecord
+        return _SERVICES[self.files.service].open(self.files.record)
 
-        return ZenodoRecord(self.files.record)
+    @property
+    def bring(self) -> str:
+        """How files of one's own get beside those of the record, in an imperative phrase."""
+        return _SERVICES[self.files.service].bring
 
     def endpoints(self) -> dict[str, str]:
         """Base URL of the service, and the number of the record."""
@@ -75,15 +105,16 @@ def release_of(context: Context) -> PublishedRelease:
 
 def fetch(context: Context, folder: Path) -> str:
     """Fetch the files of every config that is built; what came before an interruption counts."""
-    record = release_of(context).record
+    release = release_of(context)
+    record = release.record
     published = record.files()
-    wanted = {
-        product.name: _wanted(context.spec, product, published) for product in context.products
-    }
-    every = [file for files in wanted.values() for file in files.values()]
+    every = [
+        file for product in context.products for file in _wanted(context.spec, product, published)
+    ]
     total = sum(file.bytes for file in every)
+    own = sum(file.bytes for file in every if _is_own(file))
     # Once as published, once as HDF5, once in the hub folder.
-    needed = int((2 + HUB_SHARE) * total) - held(folder)
+    needed = int((2 + HUB_SHARE) * total) - own - held(folder)
     require_space(folder, needed, what=f"taking over {context.spec.name}")
     done = 0
     context.reporter.progress(0, total, "bytes")
@@ -91,23 +122,52 @@ def fetch(context: Context, folder: Path) -> str:
         record.fetch(file, folder)
         done += file.bytes
         context.reporter.progress(done, total, "bytes")
-    write_facts(folder, {"files": {file.name: {"bytes": file.bytes, "md5": file.md5}
-                                   for file in every}})  # fmt: skip
-    return f"{len(every)} files, {total / 1e9:.1f} GB, every md5 right"
+    for product in context.products:
+        layout_of(context.spec).check(context.spec.of(product.name), folder, release.bring)
+    write_facts(
+        folder,
+        {
+            "files": {file.name: {"bytes": file.bytes, "md5": file.md5} for file in every},
+            "own": [file.name for file in every if _is_own(file)],
+        },
+    )
+    checked = "every md5 right" if all(f.md5 for f in every) else "every size right, no md5 stated"
+    return f"{len(every)} files, {total / 1e9:.1f} GB, {checked}"
+
+
+def _is_own(file: RemoteFile) -> bool:
+    """Whether a file is the user's own, and not transferred."""
+    return file.url.startswith("file:")
+
+
+def fetched(context: Context) -> Iterator[str]:
+    """Yield a line on every fetched file whose authors state no checksum."""
+    facts = read_facts(context.workspace.path("fetch"))
+    outputs = context.workspace.outputs("fetch")
+    for name, record in facts["files"].items():
+        if record["md5"]:
+            continue
+        where = "a file of one's own" if name in facts.get("own", ()) else "as fetched"
+        yield (
+            f"{name} ({where}, {record['bytes']:,} bytes, sha256 {outputs.get(name, 'unknown')}): "
+            "its authors state no checksum to compare it with"
+        )
 
 
 def _wanted(
     spec: DatasetSpec, product: Config, published: Mapping[str, RemoteFile]
-) -> dict[str, RemoteFile]:
+) -> list[RemoteFile]:
+    """Files of a config, and what may stand beside them."""
     assert spec.files is not None
-    names = spec.files.files(spec.of(product.name).pixels.size)
-    if absent := [name for name in names.values() if name not in published]:
+    names = tuple(spec.files.files(spec.of(product.name).pixels.size).values())
+    if absent := [name for name in names if name not in published]:
         raise NotInArchiveError(
             f"record {spec.files.record} has no file {absent[0]}: it has "
             f"{', '.join(sorted(published)) or 'none'}; has a newer version another name?",
             missing=len(absent),
         )
-    return {split: published[name] for split, name in names.items()}
+    beside = (name for wanted in names for name in layout_of(spec).companions(wanted))
+    return [published[name] for name in (*names, *beside) if name in published]
 
 
 def fetch_inputs(context: Context) -> dict[str, str]:

@@ -98,13 +98,14 @@ class PublishedFiles:
     Attributes
     ----------
     service, record : str
-        Where they are (``zenodo``), and under which number.
+        Where they are (``zenodo``, ``deepdip``), and under which number.
     layout : str
-        How they are laid out (``galaxiesml``).
+        How they are laid out (``galaxiesml``, ``p19``).
     pattern : str
         File name with ``{size}`` and ``{split}``.
     splits : tuple of (str, str, int)
-        Our name of a split, theirs, and the published number of rows.
+        Our name of a split, theirs, and the published number of rows; empty where one file holds
+        all objects, and the splits are drawn here.
     names : tuple of (str, str)
         Our name of a column and theirs, where they differ.
     source : str
@@ -120,7 +121,9 @@ class PublishedFiles:
     source: str
 
     def files(self, size: int) -> dict[str, str]:
-        """File names of a config by our name of the split."""
+        """File names of a config by our name of the split; ``all`` where one file holds them."""
+        if not self.splits:
+            return {"all": self.pattern.format(size=size, split="")}
         return {ours: self.pattern.format(size=size, split=name) for ours, name, _ in self.splits}
 
 

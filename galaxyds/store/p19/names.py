@@ -108,11 +108,12 @@ def find_label(ours: str, names: Mapping[str, str], there: Sequence[str]) -> str
     str or None
         The declared label, else a candidate, else our own name, in any spelling.
     """
-    wanted = (names[ours],) if ours in names else ()
+    declared = (names[ours],) if ours in names else ()
+    wanted: tuple[str, ...] = (*declared, *CANDIDATES.get(ours, ()), ours)
     spelt: dict[str, str] = {}
     for label in there:
         spelt.setdefault(plain(label), label)
-    for name in (*wanted, *CANDIDATES.get(ours, ()), ours):
+    for name in wanted:
         if name in there:
             return name
         if plain(name) in spelt:

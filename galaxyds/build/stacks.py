@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from galaxyds.pixels.frame import Frame
     from galaxyds.spec import Pixels
 
-WITHOUT = "stacked without a frame that covers it"
+WITHOUT = "stacked without a frame that may show it"
 """Begins the note on an object of which a frame could not be had; the reason follows."""
 NOT_COVERED = "no frame covers it"
 """Why an object has no stack: no frame of the reference band shows its position."""

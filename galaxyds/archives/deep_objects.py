@@ -7,7 +7,7 @@ it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -214,10 +214,11 @@ def u_band(covered: Mapping[str, NDArray[np.bool_]]) -> list[str]:
     return [str(name) for name in np.where(first, U_BANDS[0], np.where(second, U_BANDS[1], ""))]
 
 
-def bits(bands: object) -> NDArray[np.int16]:
+def bits(bands: Iterable[NDArray[np.bool_]]) -> NDArray[np.int16]:
     """Put answers per band, the first one lowest, into one number per object."""
-    planes = [np.asarray(plane).astype(np.int16) << bit for bit, plane in enumerate(bands)]  # type: ignore[call-overload]
-    return np.bitwise_or.reduce(planes).astype(np.int16)
+    planes = [np.asarray(plane).astype(np.int16) << bit for bit, plane in enumerate(bands)]
+    joined: NDArray[np.int16] = np.bitwise_or.reduce(planes).astype(np.int16)
+    return joined
 
 
 def _magnitudes(values: pa.ChunkedArray) -> pa.ChunkedArray:

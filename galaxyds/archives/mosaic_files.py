@@ -169,7 +169,7 @@ class FITSPixels:
 
     def _taken(self, place: Any) -> NDArray[np.float32]:
         with np.errstate(over="ignore", invalid="ignore"):
-            values = self.mapped()[place].astype(np.float32)
+            values: NDArray[np.float32] = self.mapped()[place].astype(np.float32)
         if self.weight is not None:
             weights = self.weight.mapped()[place].astype(np.float32)
             values[~(weights > 0)] = np.nan

@@ -1,7 +1,7 @@
 """Bands beside those of HSC: u of MegaCam, two filters, and the near infrared of VIRCAM.
 
-Wavelengths and widths: the instruments' filter tables (MegaCam MP9301 = u*, MP9302 = u; VIRCAM J, H,
-Ks).  Depths are those of CLAUDS (Sawicki et al. 2019), of UltraVISTA and VIDEO between one another
+Wavelengths and widths: the instruments' filter tables (MegaCam MP9301 = u*, MP9302 = u; VIRCAM J,
+H, Ks).  Depths are those of CLAUDS (Sawicki et al. 2019), and between those of UltraVISTA and VIDEO
 (McCracken et al. 2012; Jarvis et al. 2013), for point sources; extinction follows Schlafly &
 Finkbeiner 2011 for like filters.
 """

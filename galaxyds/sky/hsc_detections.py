@@ -78,7 +78,10 @@ def detect(universe: Universe, footprint: HSCFootprint, layer: Layer = WIDE) -> 
         sources = sources.take(sources.magnitude[:, 2] < layer.limit)
         sources = sources.take(np.argsort(sources.ra, kind="stable"))
         x, y = tract.to_pixel(sources.ra, sources.dec)
-        parts += [_in_patch(footprint, tract, p, (sources, x, y), layer) for p in tract.patches()]
+        parts += [
+            _in_patch(footprint, tract, p, seen=(sources, x, y), layer=layer)
+            for p in tract.patches()
+        ]
     return join_rows(parts)
 
 
@@ -86,6 +89,7 @@ def _in_patch(
     footprint: HSCFootprint,
     tract: Tract,
     patch: tuple[int, int],
+    *,
     seen: tuple[Sources, Floats, Floats],
     layer: Layer,
 ) -> Detections:

@@ -5,7 +5,8 @@ elements, because astropy would open whatever address a ``STREAM`` names (a file
 too), unpack a compressed stream of any size, and reserve as many rows as a ``TABLE`` claims.  Such
 documents are refused, and so is one that declares an entity; a document type is ignored.
 
-A cell without a value is NULL: an empty one, one that equals the column's null value, a NaN.  An
+A cell without a value is NULL: an empty one, one that equals the column's null value, a NaN, and in
+a column of real numbers one that is no number, as astropy reads it (catalogues write ``--``).  An
 empty string cannot be told from a missing one in this format, and is NULL too.
 """
 
@@ -329,7 +330,7 @@ def _tables(body: bytes, source: str) -> tuple[tuple[str, pa.Table], ...]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            # "mask" would make NULLs of nonsense: a cell that is no number is an error.
+            # "mask" would make NULLs of nonsense: an integer that is none is an error.
             parsed = votable.parse(io.BytesIO(body), verify="ignore", invalid="exception")
         found = [table for table in parsed.iter_tables() if table.fields]
         return tuple((str(one.name or one.ID or ""), _arrow(one, source)) for one in found)

@@ -144,6 +144,10 @@ def read_columns(
     }
     raw = labels.read(narrowed)
     values = {ours: raw[label] for ours, label in labelled.items()}
+    if all(name in values and values[name].dtype.kind == "f" for name in ("ra", "dec")):
+        galactic = _galactic(values["ra"], values["dec"])
+        made = {name: found for name, found in galactic.items() if name in declared}
+        values = {**made, **values}
     return Columns(
         values=values,
         declared=declared,
@@ -151,10 +155,21 @@ def read_columns(
         is_photometric=chosen in IDS[:2],
         differences=(
             *told,
-            *_absences(labelled, spec, is_photometric=chosen in IDS[:2]),
+            *_absences(values, spec, is_photometric=chosen in IDS[:2]),
             *_differences(values, labelled, spec),
         ),
     )
+
+
+def _galactic(ra: NDArray[np.float64], dec: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    """Galactic coordinates of positions in degrees (Hipparcos catalogue, vol. 1, Sect. 1.5.3)."""
+    pole_ra, pole_dec, node = (np.radians(a) for a in (192.85948, 27.12825, 32.93192))
+    lon, lat = np.radians(ra) - pole_ra, np.radians(dec)
+    z = np.sin(lat) * np.sin(pole_dec) + np.cos(lat) * np.cos(pole_dec) * np.cos(lon)
+    y = np.sin(lat) * np.cos(pole_dec) - np.cos(lat) * np.sin(pole_dec) * np.cos(lon)
+    x = np.cos(lat) * np.sin(lon)
+    longitude = (np.degrees(np.arctan2(y, x) + node)) % 360
+    return {"galactic_l": longitude, "galactic_b": np.degrees(np.arcsin(np.clip(z, -1, 1)))}
 
 
 def _tested(spec: DatasetSpec, config: Config) -> frozenset[str]:
@@ -208,11 +223,11 @@ def _numbers(raw: NDArray[Any], column: Column) -> NDArray[Any]:
 
 
 def _absences(
-    labelled: Mapping[str, str], spec: DatasetSpec, *, is_photometric: bool
+    there: Collection[str], spec: DatasetSpec, *, is_photometric: bool
 ) -> Iterator[Difference]:
     """Say which columns have no label, and what stands in for them."""
     for column in spec.columns:
-        if not column.stored or column.name in labelled or column.derived:
+        if not column.stored or column.name in there or column.derived:
             continue
         got = "no such label"
         if column.name == spec.object_id or (column.name in FIELD_BITS and is_photometric):

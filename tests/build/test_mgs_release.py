@@ -1,0 +1,121 @@
+"""``build sdss-mgs --archive release``: from a loopback Girder to an opened dataset."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from galaxyds.archives import deepdip
+from galaxyds.catalog import folds
+from galaxyds.errors import ArchiveError, DataIntegrityError
+from galaxyds.store.hdf5 import image_map, read_columns
+from galaxyds_cli.main import app
+from tests.servers.deepdip import DeepdipEmulator, file_id
+from tests.servers.loopback import Fault
+from tests.store import p19_sample
+from tests.store.test_p19 import expected
+
+NAME, ROWS = "sdss.npz", 2_000
+
+
+@pytest.fixture(autouse=True)
+def _without_pauses(monkeypatch):
+    monkeypatch.setattr(deepdip, "INTERVAL", 0.0)
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory):
+    """2,000 cutouts, deflated."""
+    return p19_sample.write(tmp_path_factory.mktemp("p19") / NAME, ROWS)
+
+
+def build(home):
+    arguments = ["build", "sdss-mgs", "--archive", "release", "--root", str(home)]
+    return CliRunner().invoke(app, arguments)
+
+
+def product(home):
+    (folder,) = home.glob("sdss_mgs/main/*")
+    return folder
+
+
+def test_a_release_cut_on_the_way_becomes_the_dataset(archive, tmp_path, monkeypatch):
+    home = tmp_path / "home"
+    with DeepdipEmulator({NAME: archive.read_bytes()}) as server:
+        monkeypatch.setenv("GALAXYDS_DEEPDIP_URL", server.url)
+        server.cut(NAME, 0.4)
+        done = build(home)
+        assert done.exit_code == 0, done.output
+        ranges = [r.headers.get("range") for r in server.requests if "/file/" in r.path]
+    assert ranges == [None, f"bytes={int(0.4 * archive.stat().st_size)}-"]
+    with np.load(archive) as file:
+        cube, rows = file["cube"], expected(file["labels"])
+    folder = product(home)
+    stored = read_columns(folder / "images.hdf5")
+    np.testing.assert_array_equal(stored["object_id"], rows.objID)
+    np.testing.assert_array_equal(stored["redshift"], rows.z.astype("f4"))
+    images = image_map(folder / "images.hdf5")
+    wanted = cube[rows.place.to_numpy()].transpose(0, 3, 1, 2)
+    np.testing.assert_array_equal(images, wanted)
+    tested = np.stack([stored[f"split_{k}"] == 2 for k in range(5)], axis=1)
+    np.testing.assert_array_equal(tested.sum(axis=1), 1)
+    np.testing.assert_array_equal(tested.argmax(axis=1), folds(rows.specObjID.to_numpy(), 5))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["rows"] == len(rows)
+    assert manifest["version"] == "1.0.0+release"
+    flow = [(step["rows_before"], step["rows_after"]) for step in manifest["cut_flow"]]
+    assert flow[0][0] == ROWS
+    assert flow[-1][1] - sum(manifest["duplicates"].values()) == len(rows)
+    assert any("state no checksum" in line for line in manifest["warnings"])
+    checked = CliRunner().invoke(app, ["verify", "sdss-mgs", "--root", str(home)])
+    assert checked.exit_code == 0, checked.output
+
+
+def test_a_file_of_ones_own_is_taken_and_left(archive, tmp_path, monkeypatch, closed_url):
+    monkeypatch.setenv("GALAXYDS_DEEPDIP_URL", closed_url)
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    table = np.asarray(p19_sample.labels(50))
+    np.savez(
+        mine / NAME,
+        cube=p19_sample.pixels(0, 50),
+        labels=table.astype([(n, object) for n in table.dtype.names]),
+    )
+    monkeypatch.setenv("GALAXYDS_DEEPDIP_DIR", str(mine))
+    refused = build(tmp_path / "home")
+    assert isinstance(refused.exception, DataIntegrityError)
+    assert "set GALAXYDS_DEEPDIP_DIR to the folder of that file" in refused.exception.message
+    np.save(mine / "sdss_labels.npy", table)
+    done = build(tmp_path / "home")
+    assert done.exit_code == 0, done.output
+    assert (mine / NAME).is_file()
+    rows = expected(table)
+    folder = product(tmp_path / "home")
+    images = image_map(folder / "images.hdf5")
+    wanted = p19_sample.pixels(0, 50)[rows.place.to_numpy()].transpose(0, 3, 1, 2)
+    np.testing.assert_array_equal(images, wanted)
+    assert "sdss.npz (a file of one's own" in (folder / "manifest.json").read_text()
+
+
+def test_damage_is_found_before_anything_is_published(archive, tmp_path, monkeypatch):
+    body = bytearray(archive.read_bytes())
+    body[len(body) // 2] ^= 1
+    with DeepdipEmulator({NAME: bytes(body)}) as server:
+        monkeypatch.setenv("GALAXYDS_DEEPDIP_URL", server.url)
+        error = build(tmp_path / "home").exception
+    assert isinstance(error, DataIntegrityError)
+    assert "cube.npy in" in error.message
+    assert not list((tmp_path / "home").rglob("images.hdf5"))
+
+
+def test_a_login_page_stops_the_build_with_a_way_out(archive, tmp_path, monkeypatch):
+    with DeepdipEmulator({NAME: archive.read_bytes()}) as server:
+        monkeypatch.setenv("GALAXYDS_DEEPDIP_URL", server.url)
+        server.fail(Fault("html", where=f"/file/{file_id(NAME)}"))
+        error = build(tmp_path / "home").exception
+    assert isinstance(error, ArchiveError)
+    assert "web page instead of data" in error.message
+    assert "set GALAXYDS_DEEPDIP_DIR" in error.message

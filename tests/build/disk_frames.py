@@ -7,6 +7,7 @@ damaged and when it is down is decided by files in its folder, so that every pro
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -105,6 +106,8 @@ class DiskFrames:
                 continue
             with (self.folder / "transfers.log").open("a") as log:
                 log.write(f"{name}\n")
+            if (self.folder / "slow").exists():
+                time.sleep(0.3)
             if not (self.folder / name).exists():
                 raise NotInArchiveError(f"{name} is not in {self.name}: ask for another one")
             shutil.copy(self.folder / name, paths[band])

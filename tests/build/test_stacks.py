@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -249,6 +252,28 @@ def test_an_interrupted_build_goes_on_to_the_same_bytes(calm, archive, tmp_path,
     ours, theirs = images(context), images(calm)
     assert ours.keys() == theirs.keys()
     assert all(ours[one].tobytes() == theirs[one].tobytes() for one in ours)
+
+
+def test_a_killed_build_goes_on_to_the_same_bytes(calm, archive, tmp_path):
+    """Killed in the middle of a transfer, with a half written file under its final name."""
+    (archive.folder / "slow").touch()
+    work = (
+        "import sys; from pathlib import Path; from tests.build import test_stacks as t;"
+        "t.run(t.context_of(t.DiskFrames(Path(sys.argv[1])), Path(sys.argv[2])))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", work, str(archive.folder), str(tmp_path)])
+    while len(archive.transfers()) < 7:
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    (archive.folder / "slow").unlink()
+    half = tmp_path / "work" / "frames" / "1-1-10" / file_name((1, 1, 10), "g")
+    half.write_bytes(b"half of it")
+    context = context_of(archive, tmp_path)
+    run(context)
+    assert hashes(context) == hashes(calm)
+    assert not (context.workspace.directory / "frames").exists()
 
 
 def test_order_and_workers_decide_no_byte(calm, archive, tmp_path):

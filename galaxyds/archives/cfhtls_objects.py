@@ -196,8 +196,8 @@ def _around(group: Sequence[CFHTLSTile]) -> Box:
     return Box(
         (first + min(a - w for a, w in ends) - 0.01) % 360,
         (first + max(a + w for a, w in ends) + 0.01) % 360,
-        min(t.dec - t.half_width for t in group) - 0.05,
-        max(t.dec + t.half_width for t in group) + 0.05,
+        min(t.dec - t.half_width for t in group) - 0.01,
+        max(t.dec + t.half_width for t in group) + 0.01,
     )
 
 

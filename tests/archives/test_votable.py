@@ -113,7 +113,7 @@ class TestWhatAServiceSays:
             read_table(body, source="T")
 
     def test_a_web_page(self):
-        with pytest.raises(ArchiveError, match="web page instead of a table: .*maintenance"):
+        with pytest.raises(ArchiveError, match=r"web page instead of a table: .*maintenance"):
             read_table(HTML_LINE, source="T")
 
     def test_too_much(self):

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from galaxyds.archives.redshift_files import SUFFIXES, read_table, short_name
 from galaxyds.archives.regions import Region
+from galaxyds.archives.vizier import POSITION
 from galaxyds.catalog.parts import join_parts
 from galaxyds.catalog.specz import RawColumn, RedshiftSurvey, VizierTable
 from galaxyds.catalog.surveys import SURVEYS
@@ -134,10 +135,11 @@ class RedshiftSource:
     def _remote(
         self, survey: RedshiftSurvey, vizier: Tables
     ) -> Iterator[tuple[RedshiftSurvey, pa.Table, str]]:
-        columns = [column.name for column in survey.columns if not column.optional]
+        # Positions as the service computes them: a table's own may be sexagesimal.
+        others = [column.name for column in survey.columns[2:] if not column.optional]
         for table in survey.vizier:
             rows = [
-                _ask(vizier, survey, table, columns, region=region)
+                _ask(vizier, survey, table, [*POSITION, *others], region=region)
                 for region in self.regions or (None,)
             ]
             yield survey, pa.concat_tables(rows), f"VizieR {table.name}"

@@ -97,7 +97,7 @@ class RedshiftSurvey:
     where : str
         Where it is published.
     columns : tuple of RawColumn
-        All that is read.
+        All that is read; right ascension and declination come first.
     ra, dec, redshift, flag : str
         Expressions: degrees, degrees, dimensionless, and the survey's own quality flag.
     secure, confidence : str

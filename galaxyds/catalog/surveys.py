@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from galaxyds.catalog.specz import RawColumn, RedshiftSurvey, VizierTable
 
-_RA = ("_RAJ2000", "RAJ2000", "RA_ICRS", "RAdeg", "ra", "alpha", "alpha_j2000")
-_DEC = ("_DEJ2000", "DEJ2000", "DE_ICRS", "DEdeg", "DECdeg", "dec", "delta", "delta_j2000")
+RA_NAMES = ("_RAJ2000", "RAJ2000", "RA_ICRS", "RAdeg", "ra", "alpha", "alpha_j2000")
+DEC_NAMES = ("_DEJ2000", "DEJ2000", "DE_ICRS", "DEdeg", "DECdeg", "dec", "delta", "delta_j2000")
 
 
 def _columns(ra: str, dec: str, *others: RawColumn) -> tuple[RawColumn, ...]:
     """Position columns under their first names, with all names that they have elsewhere."""
     return (
-        RawColumn(name=ra, also=tuple(name for name in _RA if name != ra)),
-        RawColumn(name=dec, also=tuple(name for name in _DEC if name != dec)),
+        RawColumn(name=ra, also=tuple(name for name in RA_NAMES if name != ra)),
+        RawColumn(name=dec, also=tuple(name for name in DEC_NAMES if name != dec)),
         *others,
     )
 
@@ -36,7 +36,6 @@ _FAMILY = (
     "so 3, 4, 13, 14, 23 and 24 are secure and 9, 11, 12, 21 and 22 are not"
 )
 _FAMILY_LIKELY = "that its flags are of the VVDS family"
-_VIZIER_POSITION = "that VizieR gives _RAJ2000 and _DEJ2000 in degrees for this table"
 
 _SDSS = (
     RedshiftSurvey(
@@ -147,7 +146,7 @@ _VIMOS = (
         ra="_RAJ2000", dec="_DEJ2000", redshift="zspec", flag="zflg",
         sentinel="zspec >= 9.9 OR zflg < 0", secure=_secure("zflg"), confidence=_class("zflg"),
         verified=("the tables, as others use them",),
-        unverified=("columns", _FAMILY_LIKELY, _VIZIER_POSITION),
+        unverified=("columns", _FAMILY_LIKELY),
     ),
     RedshiftSurvey(
         name="udsz", number=7, title="UDSz",
@@ -171,7 +170,7 @@ _VIMOS = (
         ra="_RAJ2000", dec="_DEJ2000", redshift="Z", flag="ZFLAGS",
         sentinel="Z >= 9.9 OR ZFLAGS < 0", secure=_secure("ZFLAGS"), confidence=_class("ZFLAGS"),
         verified=("columns of the text file, stars at z = 0", "the table at VizieR", _FAMILY),
-        unverified=("that the table at VizieR has columns Z and ZFLAGS", _VIZIER_POSITION),
+        unverified=("that the table at VizieR has columns Z and ZFLAGS"),
     ),
     RedshiftSurvey(
         name="vipers", number=10, title="VIPERS PDR2",

@@ -208,11 +208,11 @@ def combined(
         Mean with ``weights``, by default ``1 / sigma**2``.
     ``"clipped"``
         After the clipped mean of Gruen, Seitz & Bernstein 2014 (PASP 126, 158), as SWarp does it
-        without gain.  For m of 3 and more a value v of a frame with noise s stays if
-        ``|v - median| <= 4 s + 0.3 |median|``.  For m = 2 both stay if they differ by no more than
-        ``4 hypot(s1, s2) + 0.3 |mean|``, else neither.  The result is the weighted mean of what
-        stays.  Where nothing stays SWarp leaves a 0 of weight 0; here it is the value nearest to 0,
-        the sky, so that every pixel with data has a measured value.
+        with a gain so large that only the background makes noise.  For m of 3 and more a value v of
+        a frame with noise s stays if ``|v - median| <= 4 s + 0.3 |median|``.  For m = 2 both stay
+        if they differ by no more than ``4 hypot(s1, s2) + 0.3 |mean|``, else neither.  The result
+        is the weighted mean of what stays.  Where nothing stays SWarp leaves a 0 of weight 0; here
+        it is the value nearest to 0, the sky: every pixel with data has a measured value.
 
     Parameters
     ----------

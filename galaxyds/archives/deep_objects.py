@@ -68,7 +68,9 @@ PHOTOMETRY = (
 """What is asked of the catalogue."""
 
 
-def photometry(catalog: SQLCatalog, ra: Floats, dec: Floats) -> pa.Table:
+def photometry(
+    catalog: SQLCatalog, ra: Floats, dec: Floats, *, together: int = TOGETHER
+) -> pa.Table:
     """Ask the catalogue for the primary objects near positions.
 
     Parameters
@@ -77,6 +79,8 @@ def photometry(catalog: SQLCatalog, ra: Floats, dec: Floats) -> pa.Table:
         Speaks PostgreSQL.
     ra, dec : ndarray of float64, shape (n,)
         Degrees.
+    together : int
+        Positions of one statement.
 
     Returns
     -------
@@ -91,10 +95,10 @@ def photometry(catalog: SQLCatalog, ra: Floats, dec: Floats) -> pa.Table:
         If it does not accept the account.
     """
     # Neighbours on the sky stand together, so that a statement looks at few places.
-    order = np.lexsort((ra, np.floor(dec * 10), np.floor(ra)))
+    order = np.lexsort((ra, np.floor(dec * 20), np.floor(ra)))
     tables = [schema(PHOTOMETRY).empty_table()]
-    for start in range(0, len(order), TOGETHER):
-        some = order[start : start + TOGETHER]
+    for start in range(0, len(order), together):
+        some = order[start : start + together]
         tables.append(catalog.rows(near(ra[some], dec[some])))
     table = pa.concat_tables(tables)
     _, first = np.unique(table.column("object_id").to_numpy(), return_index=True)
@@ -107,10 +111,13 @@ def near(ra: Floats, dec: Floats) -> CatalogQuery:
         f"({n},{a:.8f},{d:.8f})"
         for n, (a, d) in enumerate(zip(ra.tolist(), dec.tolist(), strict=True))
     )
+    low, high = float(dec.min()) - 0.001, float(dec.max()) + 0.001
     return CatalogQuery(
         columns=PHOTOMETRY,
+        # The strip of declination tells the database where nothing can be.
         tables=f"(VALUES {listed}) AS t (n, ra, dec) JOIN {RERUN}.forced AS f "
-        f"ON conesearch(f.coord, t.ra, t.dec, {MATCH_RADIUS:g})",
+        f"ON f.dec BETWEEN {low:.4f} AND {high:.4f} "
+        f"AND conesearch(f.coord, t.ra, t.dec, {MATCH_RADIUS:g})",
         predicates=("isprimary",),
         key=_NUMBER.name,
         vocabulary=(*PHOTOMETRY, _PRIMARY),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from galaxyds import settings
 from galaxyds.archives.base import (
@@ -21,7 +21,13 @@ from galaxyds.archives.base import (
     PointSpread,
 )
 from galaxyds.archives.compiled import Compiled, CompiledCatalog
-from galaxyds.archives.deep_objects import HSC_BANDS, RERUN, objects, photometry
+from galaxyds.archives.deep_objects import (
+    HSC_BANDS,
+    RERUN,
+    TOGETHER,
+    objects,
+    photometry,
+)
 from galaxyds.archives.deep_pixels import MARGIN, assembled, side
 from galaxyds.archives.dust import SFDMap
 from galaxyds.archives.hsc import HSCCatalog
@@ -53,7 +59,15 @@ maps of the survey by eye; an object counts only where HSC and the mosaics have 
 
 
 class DeepArchive(CompiledCatalog):
-    """What the archive over the network and the simulated one share."""
+    """What the archive over the network and the simulated one share.
+
+    Attributes
+    ----------
+    together : int
+        Positions of one question to the catalogue of HSC.
+    """
+
+    together: ClassVar[int] = TOGETHER
 
     @abstractmethod
     def readings(self) -> Iterable[Reading]:
@@ -83,7 +97,7 @@ class DeepArchive(CompiledCatalog):
         mosaics = self.mosaics  # what is wrong with them should be said before anything is asked
         redshifts, tallies = compile_redshifts(self.readings())
         places = (redshifts.column(name).to_numpy() for name in ("ra", "dec"))
-        found = photometry(self.photometric, *places)
+        found = photometry(self.photometric, *places, together=self.together)
         table = objects(redshifts, found, covering=mosaics.covering, ebv=self.reddening)
         return Compiled(table, tallies)
 

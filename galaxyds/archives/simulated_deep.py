@@ -55,6 +55,7 @@ class SimulatedDeep(SimulatedSky, DeepArchive):
     """
 
     pixels: ClassVar[str] = CUTOUTS_ENDPOINT
+    together: ClassVar[int] = 250  # its database has no index of positions
     footprint: DeepFootprint
 
     def __init__(

@@ -11,7 +11,7 @@ from galaxyds.spec import DatasetSpec
 
 __all__ = ["get_spec", "spec_names"]
 
-_MODULES = ("sdss_qso", "hsc_galaxiesml", "sdss_mgs", "cfhtls_wide")
+_MODULES = ("sdss_qso", "hsc_galaxiesml", "sdss_mgs", "cfhtls_wide", "hsc_deep")
 
 
 def spec_names() -> tuple[str, ...]:

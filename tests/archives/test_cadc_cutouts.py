@@ -202,7 +202,7 @@ class TestService:
 
     def test_a_page_for_ever(self, server, client):
         server.fail(*["html"] * 60)
-        with pytest.raises(ArchiveError, match="web page came instead of a file: .*maintenance"):
+        with pytest.raises(ArchiveError, match=r"web page came instead of a file: .*maintenance"):
             take(client())
 
     @pytest.mark.parametrize("kind", ["endless", "gzip-bomb"])
@@ -223,7 +223,7 @@ class TestService:
         netrc.write_text("machine 127.0.0.1 login me password secret\n")
         monkeypatch.setenv("NETRC", str(netrc))
         server.private = True
-        with pytest.raises(ArchiveError, match="/data/auth/.* wants an account: none is sent"):
+        with pytest.raises(ArchiveError, match=r"/data/auth/.* wants an account: none is sent"):
             take(client(way))
         assert not any("/data/auth" in request.path for request in server.requests)
         assert not any("authorization" in request.headers for request in server.requests)
@@ -241,7 +241,7 @@ class TestService:
 
     def test_no_service(self, server, client):
         server.soda = False
-        with pytest.raises(ArchiveError, match="no cutout service .*GALAXYDS_CADC_SODA_URL"):
+        with pytest.raises(ArchiveError, match=r"no cutout service .*GALAXYDS_CADC_SODA_URL"):
             take(client())
 
 

@@ -157,6 +157,12 @@ class TestTiles:
         weight = {**rows[0], "uri": rows[0]["uri"].replace(".fits", "_weight.fits")}
         assert tiles_of([weight]) == ()
 
+    def test_the_filter_counts_and_not_the_letter_of_the_file(self):
+        uri = "cadc:CFHTTERAPIX/CFHTLS_W_y_022155-041200_T0007_MEDIAN.fits"
+        (tile,) = tiles_of([{"uri": uri, "energy_bandpassName": NEW_I}])
+        assert (list(tile.artifacts), tile.i_filter) == (["i"], NEW_I)
+        assert (tile.artifacts["i"].bytes, tile.artifacts["i"].md5) == (0, "")
+
     def test_the_order_of_the_answer_does_not_matter(self, server, session):
         rows = TAP(f"{server.url}/argus", session).query(ADQL).to_pylist()
         assert tiles_of(rows[::-1]) == tiles_of(rows)

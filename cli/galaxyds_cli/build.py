@@ -136,7 +136,10 @@ def _show_flow(manifest: Manifest) -> None:
     shown = {cut.name: cut.shown for cut in get_spec(manifest.name).config(manifest.config).cuts}
     show_table(
         ("cut", "keeps rows where", "removed", "left"),
-        [(c.name, shown[c.name], f"{c.removed:,}", f"{c.rows_after:,}") for c in manifest.cut_flow],
+        [
+            (c.name, shown.get(c.name, c.sql), f"{c.removed:,}", f"{c.rows_after:,}")
+            for c in manifest.cut_flow
+        ],
         right=(2, 3),
     )
 

@@ -32,6 +32,12 @@ def archive(tmp_path_factory):
     return p19_sample.write(tmp_path_factory.mktemp("p19") / NAME, ROWS)
 
 
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """100 cutouts."""
+    return p19_sample.write(tmp_path_factory.mktemp("small") / NAME, 100).read_bytes()
+
+
 def build(home):
     arguments = ["build", "sdss-mgs", "--archive", "release", "--root", str(home)]
     return CliRunner().invoke(app, arguments)
@@ -100,8 +106,8 @@ def test_a_file_of_ones_own_is_taken_and_left(archive, tmp_path, monkeypatch, cl
     assert "sdss.npz (a file of one's own" in (folder / "manifest.json").read_text()
 
 
-def test_damage_is_found_before_anything_is_published(archive, tmp_path, monkeypatch):
-    body = bytearray(archive.read_bytes())
+def test_damage_is_found_before_anything_is_published(small, tmp_path, monkeypatch):
+    body = bytearray(small)
     body[len(body) // 2] ^= 1
     with DeepdipEmulator({NAME: bytes(body)}) as server:
         monkeypatch.setenv("GALAXYDS_DEEPDIP_URL", server.url)
@@ -111,8 +117,8 @@ def test_damage_is_found_before_anything_is_published(archive, tmp_path, monkeyp
     assert not list((tmp_path / "home").rglob("images.hdf5"))
 
 
-def test_a_login_page_stops_the_build_with_a_way_out(archive, tmp_path, monkeypatch):
-    with DeepdipEmulator({NAME: archive.read_bytes()}) as server:
+def test_a_login_page_stops_the_build_with_a_way_out(small, tmp_path, monkeypatch):
+    with DeepdipEmulator({NAME: small}) as server:
         monkeypatch.setenv("GALAXYDS_DEEPDIP_URL", server.url)
         server.fail(Fault("html", where=f"/file/{file_id(NAME)}"))
         error = build(tmp_path / "home").exception

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from galaxyds.spec import Config, DatasetSpec
 
-_PLACE = "_place"
+_PLACE = "file_row"
 _AGAIN = "same-id"
 
 

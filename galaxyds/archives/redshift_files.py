@@ -16,12 +16,13 @@ import pyarrow as pa
 from pyarrow import csv
 
 from galaxyds.archives.bounded import broken, kind, scan_fits
-from galaxyds.errors import one_line
+from galaxyds.errors import DataIntegrityError, one_line
 
 SUFFIXES = (".fits", ".fit", ".csv", ".tsv", ".txt", ".dat", ".cat")
 """Endings of the files that are read."""
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
 _HEAD_BYTES = 1 << 20
+_LARGEST = 1 << 40
 
 
 def short_name(column: str) -> str:
@@ -147,7 +148,9 @@ def _read_fits(path: Path, names: Collection[str] | None) -> pa.Table:
             # Vectors and arrays of any length describe no redshift.
             scalar = [name for name in tables[0].columns.names if not kinds[name].shape]
             return pa.table({n: _array(tables[0], n) for n in _wanted(scalar, names)})
-    except (KeyError, ValueError, TypeError, IndexError, AttributeError, OSError) as error:
+    except DataIntegrityError:
+        raise
+    except Exception as error:  # astropy raises whatever a damaged header leads it to
         cause = "the file is damaged: copy it again"
         raise broken(path, "a binary table", one_line(str(error), 160), cause) from error
 
@@ -157,7 +160,7 @@ def _check_sizes(path: Path) -> None:
     with path.open("rb") as stream:
         # Closed when the last view of it is gone: an error may carry one.
         view = memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ))
-    scan_fits(view, path, limit=len(view))
+    scan_fits(view, path, limit=_LARGEST)
 
 
 def _array(hdu: Any, name: str) -> pa.Array:

@@ -282,13 +282,15 @@ def _clipped(
     ordered, count = _ordered(layers, there)
     middle = _middle(ordered, count)
     slack = np.float32(CLIP_FRACTION) * np.abs(middle)
+    keep = there.copy()
     with np.errstate(invalid="ignore"):
-        keep = np.abs(layers - middle) <= np.float32(CLIP_SIGMA) * sigma + slack
+        for layer, kept, one in zip(layers, keep, np.float32(CLIP_SIGMA) * sigma, strict=True):
+            # Frame by frame: arrays stay in cache.
+            np.logical_and(kept, np.abs(layer - middle) <= slack + one, out=kept)
         if (pair := count == 2).any():
-            both = np.sqrt(np.sum(there * np.square(sigma), axis=0))
-            near = ordered[1] - ordered[0] <= np.float32(CLIP_SIGMA) * both + slack
+            both = np.float32(CLIP_SIGMA) * np.sqrt(np.sum(there * np.square(sigma), axis=0))
+            near = ordered[1] - ordered[0] <= both + slack
             keep = np.where(pair, there & near, keep)
-    keep &= there
     result = _mean(layers, keep, share)
     if (lost := (count > 0) & ~keep.any(axis=0)).any():
         values = np.where(there, layers, np.float32(np.inf))[:, lost]
@@ -306,7 +308,7 @@ def _ordered(
         np.minimum(values[low], values[high], out=spare)
         np.maximum(values[low], values[high], out=values[high])
         values[low] = spare
-    return values, there.sum(axis=0)
+    return values, there.sum(axis=0, dtype=np.int64)
 
 
 def _exchanges(count: int) -> Iterator[tuple[int, int]]:

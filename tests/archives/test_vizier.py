@@ -154,6 +154,8 @@ class TestCutAnswers:
         server.fail(Fault("body", body=lean.replace(b"OVERFLOW", b"OK")))
         with pytest.raises(ArchiveError, match="limit of 50 rows"):
             vizier.table(W1, ["num"])
+        server.fail(Fault("body", body=lean.replace(b'"50"', b'"49"').replace(b"OVERFLOW", b"OK")))
+        assert vizier.table(W1, ["num"]).num_rows == 50  # a number that limited nothing
 
     def test_all_rows_are_asked(self, server, vizier):
         vizier.table(W1, ["num"])

@@ -170,7 +170,7 @@ _VIMOS = (
         ra="_RAJ2000", dec="_DEJ2000", redshift="Z", flag="ZFLAGS",
         sentinel="Z >= 9.9 OR ZFLAGS < 0", secure=_secure("ZFLAGS"), confidence=_class("ZFLAGS"),
         verified=("columns of the text file, stars at z = 0", "the table at VizieR", _FAMILY),
-        unverified=("that the table at VizieR has columns Z and ZFLAGS"),
+        unverified=("that the table at VizieR has columns Z and ZFLAGS",),
     ),
     RedshiftSurvey(
         name="vipers", number=10, title="VIPERS PDR2",

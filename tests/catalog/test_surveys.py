@@ -59,7 +59,9 @@ def test_a_description_is_complete(survey):
     assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", survey.name)
     assert survey.reference
     assert survey.where
-    assert survey.verified or survey.unverified
+    facts = (*survey.verified, *survey.unverified)
+    assert facts
+    assert all(len(fact) > 5 for fact in facts)  # no text taken for a list of them
     names = [column.name for column in survey.columns]
     assert len(set(names)) == len(names)
     assert (survey.ra, survey.dec) == tuple(names[:2])

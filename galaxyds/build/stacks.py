@@ -49,8 +49,9 @@ CACHE = "frames"
 """Folder of fetched frames in a build's workspace."""
 CACHE_BYTES = 8 << 30
 """Most bytes of fetched frames on disk; a quarter of what is free where that is less."""
-_MOST_TILES = 16  # successive tiles of a unit: what is lost when one fails
-_MOST_LAYERS = 1500  # objects times frames of a unit: 25 MB per band of 64 x 64 pixels
+_MOST_TILES = 24  # of a unit, which is lost as a whole when one of them fails
+_FEW_UNITS = 32  # below which a unit is a single tile, so that all workers have one
+_MOST_LAYERS = 2000  # objects times frames of a unit: 25 MB per band of 64 x 64 pixels
 _CELLS = 1 << 12  # cells along a side of the cube around the sky: 1.7 arcmin each
 
 
@@ -66,12 +67,12 @@ class StackObject:
 
 @dataclass(frozen=True, kw_only=True)
 class StackUnit:
-    """The objects of a few adjacent tiles, and everything a worker needs to stack them.
+    """The objects of a few tiles near each other, and everything a worker needs to stack them.
 
     Attributes
     ----------
     first : tuple of int
-        The first of the tiles that the objects belong to.
+        The lowest of the tiles that the objects belong to.
     objects : tuple of StackObject
         Ascending in object id.
     archive : FrameArchive
@@ -96,7 +97,7 @@ class StackUnit:
 
     @property
     def name(self) -> str:
-        """Name of the unit and of its shard: the first tile and the first object."""
+        """Name of the unit and of its shard: the lowest tile and the first object."""
         return f"{'-'.join(str(part) for part in self.first)}-{self.objects[0].object_id}"
 
     @property
@@ -296,8 +297,8 @@ def stack_units(context: Context, archive: FrameArchive, folder: Path) -> Iterat
     Yields
     ------
     StackUnit
-        Every object stands in exactly one of them; those of a unit belong to successive tiles of
-        one scan.  Which objects share a unit decides no byte of their pixels.
+        Every object stands in exactly one of them; those of a unit lie near each other, whatever
+        their scans.  Which objects share a unit decides no byte of their pixels.
     """
     spec = context.spec
     rows = read_rows(context, "split")
@@ -315,7 +316,7 @@ def stack_units(context: Context, archive: FrameArchive, folder: Path) -> Iterat
         ]
         for tile, chosen in tiles_of(rows, spec.pixels.tile).items()
     }
-    for first, objects in sorted(_groups(tiles), key=lambda group: _place(group[1][0])):
+    for first, objects in _groups(tiles):
         yield StackUnit(
             first=first,
             objects=objects,
@@ -330,16 +331,15 @@ def stack_units(context: Context, archive: FrameArchive, folder: Path) -> Iterat
 def _groups(
     tiles: dict[Tile, list[StackObject]],
 ) -> Iterator[tuple[Tile, tuple[StackObject, ...]]]:
-    """Successive tiles of a scan together, as long as memory allows; a full tile is divided."""
+    """Tiles that lie near each other, as many as memory allows; a full tile is divided."""
     held: dict[Tile, list[StackObject]] = {}
-    for tile, objects in tiles.items():
-        last = next(reversed(held), None)
-        follows = last and tile[:-1] == last[:-1] and tile[-1] - last[-1] == 1
-        full = len(held) == _MOST_TILES or _depth(held) + _depth({tile: objects}) > _MOST_LAYERS
-        if held and (full or not follows):
+    most = min(_MOST_TILES, max(1, len(tiles) // _FEW_UNITS))
+    for tile in sorted(tiles, key=lambda tile: (_place(tiles[tile][0]), tile)):
+        depth = _depth(held) + _depth({tile: tiles[tile]})
+        if held and (len(held) == most or depth > _MOST_LAYERS):
             yield _group(held)
             held = {}
-        for one in objects:
+        for one in tiles[tile]:
             if tile in held and _depth(held) + len(one.tiles) > _MOST_LAYERS:
                 yield _group(held)
                 held = {}
@@ -350,7 +350,7 @@ def _groups(
 
 def _group(held: dict[Tile, list[StackObject]]) -> tuple[Tile, tuple[StackObject, ...]]:
     objects = (one for group in held.values() for one in group)
-    return next(iter(held)), tuple(sorted(objects, key=lambda one: one.object_id))
+    return min(held), tuple(sorted(objects, key=lambda one: one.object_id))
 
 
 def _depth(held: dict[Tile, list[StackObject]]) -> int:

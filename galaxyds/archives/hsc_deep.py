@@ -10,6 +10,8 @@ from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
+
 from galaxyds import settings
 from galaxyds.archives.base import (
     CUTOUTS_ENDPOINT,
@@ -20,6 +22,7 @@ from galaxyds.archives.base import (
     Need,
     PointSpread,
 )
+from galaxyds.archives.cfhtls import dust_needs
 from galaxyds.archives.compiled import Compiled, CompiledCatalog
 from galaxyds.archives.deep_objects import (
     HSC_BANDS,
@@ -43,7 +46,6 @@ from galaxyds.archives.vizier import VizieR
 from galaxyds.catalog.specz import Reading, compile_redshifts, read_survey
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from galaxyds.archives.catalog import SQLCatalog
@@ -94,7 +96,9 @@ class DeepArchive(CompiledCatalog):
         """Yield HSC's own cutouts, in order."""
 
     def _objects(self) -> Compiled:
-        mosaics = self.mosaics  # what is wrong with them should be said before anything is asked
+        # What is missing on this machine should be said before anything is asked.
+        mosaics = self.mosaics
+        self.reddening(np.zeros(1), np.zeros(1))
         redshifts, tallies = compile_redshifts(self.readings())
         places = (redshifts.column(name).to_numpy() for name in ("ra", "dec"))
         found = photometry(self.photometric, *places, together=self.together)
@@ -223,6 +227,6 @@ class HSCDeepArchive(DeepArchive):
         return {**used, "mosaics": "files of whoever built it"}
 
     def needs(self) -> tuple[Need, ...]:
-        """An account of the survey, mosaics, and what the redshifts and the dust need."""
+        """An account of the survey, mosaics, and the dust maps with what reads them."""
         account = Need("an HSC-SSP account", settings.has_credentials("HSC"), ADVICE, True)
-        return (account, need(self.local.mosaics))
+        return (account, need(self.local.mosaics), *dust_needs())

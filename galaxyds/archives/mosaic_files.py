@@ -330,5 +330,5 @@ def _projection(header: dict[str, Any], path: Path) -> WCS:
 
 _WCS_KEY = re.compile(
     r"WCSAXES|RADESYS|RADECSYS|EQUINOX|LONPOLE|LATPOLE|(?:CTYPE|CUNIT|CRVAL|CRPIX|CDELT|CROTA)[12]|"
-    r"(?:CD|PC)[12]_[12]"
+    r"(?:CD|PC)[12]_[12]|PC00[12]00[12]"
 )

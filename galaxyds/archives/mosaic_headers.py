@@ -43,7 +43,7 @@ _NOT_USED = re.compile(
     r"(?:vircam-|vista-|hsc-|megacam-|cfht-)?(?:[grizy][2']?|nb\d{3,4})(?:\.mp\d{4})?"
 )
 _SAME = 1e-3  # magnitudes by which keywords of one header may differ
-_PLAUSIBLE = (10.0, 50.0)
+_PLAUSIBLE = (0.0, 50.0)  # KiDS has 0
 
 
 def band_of(header: Mapping[str, Any], path: Path) -> str:

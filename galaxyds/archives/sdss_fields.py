@@ -37,9 +37,9 @@ MARGIN = 15.0
 """Arcsec by which a frame may reach further than its field's centre says: the bands stand up to 14
 rows apart, and a drift scan bends."""
 STRIP = 1.0
-"""Height in degrees of the strips of sky that boxes are made of."""
-GAP = 1.0
-"""Degrees without a position that part two boxes of a strip."""
+"""Height in degrees of the strips of sky that boxes are made of, and of what parts two boxes."""
+MANY = 150
+"""Boxes beyond which larger ones are taken: positions all over the sky."""
 _POLE = 88.0  # degrees of declination from where a box goes all around
 _CHUNK = 20_000
 _ARCSEC = 3600.0 * 180.0 / np.pi
@@ -145,15 +145,23 @@ def boxes(ra: Floats, dec: Floats, *, reach: float) -> tuple[Box, ...]:
     tuple of Box
         South to north, then along right ascension; neighbours overlap by the reach.
     """
-    strips = np.floor(dec / STRIP)
+    strip, found = STRIP, _boxes(ra, dec, reach, STRIP)
+    while len(found) > MANY and strip < 180:
+        strip *= 2
+        found = _boxes(ra, dec, reach, strip)
+    return tuple(found)
+
+
+def _boxes(ra: Floats, dec: Floats, reach: float, strip: float) -> list[Box]:
+    strips = np.floor(dec / strip)
     found: list[Box] = []
-    for strip in np.unique(strips):
-        mine = np.flatnonzero(strips == strip)
+    for number in np.unique(strips):
+        mine = np.flatnonzero(strips == number)
         mine = mine[np.argsort(ra[mine], kind="stable")]
-        breaks = np.flatnonzero(np.diff(ra[mine]) > GAP + 2 * reach) + 1
+        breaks = np.flatnonzero(np.diff(ra[mine]) > strip + 2 * reach) + 1
         for group in np.split(mine, breaks):
             found += _boxes_around(ra[group], dec[group], reach)
-    return tuple(found)
+    return found
 
 
 def _boxes_around(ra: Floats, dec: Floats, reach: float) -> list[Box]:
@@ -189,10 +197,13 @@ def queries(asked: Sequence[Box], *, longest: int) -> Iterator[CatalogQuery]:
         Over table ``Field``.
     """
     pending: list[Box] = []
+    taken = 0
     for box in asked:
-        if pending and _length([*pending, box]) > longest:
+        length = len(encoded(f" OR {box.predicate()}"))
+        if pending and taken + length > longest:
             yield _query(pending)
             pending = []
+        taken = taken + length if pending else _length(box)
         pending.append(box)
     if pending:
         yield _query(pending)
@@ -208,9 +219,9 @@ def _query(asked: Sequence[Box]) -> CatalogQuery:
     )
 
 
-def _length(asked: Sequence[Box]) -> int:
-    # A page's own words are at most TOP 500000 and the last id.
-    return len(encoded(sql.select(_query(asked), top=500_000, after=1 << 62)))
+def _length(box: Box) -> int:
+    # A page's own words are at most TOP 500000 and the last id, and the brackets around a choice.
+    return len(encoded(sql.select(_query([box]), top=500_000, after=1 << 62))) + 8
 
 
 def make_fields(tables: Sequence[pa.Table]) -> Fields:

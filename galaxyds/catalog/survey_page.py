@@ -42,6 +42,10 @@ rows, behind a `#` or not. Capitals do not matter, nor does what stands before a
 - Merging is greedy: a redshift removes what is within 1 arcsec of it, not what is near those.
 - Confidence is on the scale of VVDS: 4 is certain (about 99 %), 3 very probable (about 95 %).
   Prism and grism redshifts have 2, photometric ones 1.
+- Flags of VVDS and of surveys with its flags: the last digit before the point is the quality,
+  so 3, 4, 13, 14, 23 and 24 are secure and 9 (a single line), 11, 12, 21 and 22 are not. The
+  ReadMe of VizieR J/ApJ/858/77 states this mapping; where it is not verified that a survey's flags
+  are of this kind, its section says so.
 - Which survey won, its own flag and the confidence are columns: `redshift_survey`,
   `redshift_flag`, `redshift_confidence`.
 

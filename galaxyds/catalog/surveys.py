@@ -30,12 +30,9 @@ def _secure(flag: str) -> str:
     return f"{_class(flag)} IN (3, 4)"
 
 
-_FAMILY = (
-    "flags of the VVDS family: the last digit before the point is the quality (3 and 4 secure, 9 "
-    "a single line), the digits before it say what the object is (1 broad lines, 2 met by chance), "
-    "so 3, 4, 13, 14, 23 and 24 are secure and 9, 11, 12, 21 and 22 are not"
-)
-_FAMILY_LIKELY = "that its flags are of the VVDS family"
+_PAPER = "that 3 and 4 are the secure flags, in the paper's words"
+_TENS = "that the digits before the last say what the object is, and decimals other things"
+_FAMILY_LIKELY = "that its flags are those of VVDS"
 
 _SDSS = (
     RedshiftSurvey(
@@ -129,10 +126,11 @@ _VIMOS = (
         ra="RAJ2000", dec="DEJ2000", redshift="z", flag="CClass",
         sentinel="z >= 9.9 OR CClass < 0", secure=_secure("CClass"), confidence=_class("CClass"),
         verified=(
-            "columns and sentinels of the text file (0, 9.9999, -99.9)", "the table at VizieR",
-            _FAMILY,
+            "columns and sentinels of the text file (0, 9.9999, -99.9)",
+            "the table at VizieR, and its columns, as others use them",
+            "that 3 and 4 are secure classes, as the HSC survey uses them",
         ),
-        unverified=("that 2.5, 9.5 and others that the team counts as reliable are not meant",),
+        unverified=(_TENS, "that 2.5, 9.5 and others that the team counts as reliable are not meant"),
     ),
     RedshiftSurvey(
         name="vandels", number=6, title="VANDELS DR4",
@@ -169,8 +167,8 @@ _VIMOS = (
         columns=_columns("_RAJ2000", "_DEJ2000", RawColumn(name="Z"), RawColumn(name="ZFLAGS")),
         ra="_RAJ2000", dec="_DEJ2000", redshift="Z", flag="ZFLAGS",
         sentinel="Z >= 9.9 OR ZFLAGS < 0", secure=_secure("ZFLAGS"), confidence=_class("ZFLAGS"),
-        verified=("columns of the text file, stars at z = 0", "the table at VizieR", _FAMILY),
-        unverified=("that the table at VizieR has columns Z and ZFLAGS",),
+        verified=("columns of the text file, stars at z = 0", "the table at VizieR", _PAPER),
+        unverified=("that the table at VizieR has columns Z and ZFLAGS", _TENS),
     ),
     RedshiftSurvey(
         name="vipers", number=10, title="VIPERS PDR2",
@@ -184,10 +182,8 @@ _VIMOS = (
         ),
         ra="RAJ2000", dec="DEJ2000", redshift="zsp", flag="zflg",
         sentinel="zsp >= 9.9 OR zflg < 0", secure=_secure("zflg"), confidence=_class("zflg"),
-        verified=("the tables and their columns, as others use them", _FAMILY),
-        unverified=(
-            "that the decimals tell how photometry agrees, and that 9.9999 is no redshift",
-        ),
+        verified=("the tables and their columns, as others use them", _PAPER),
+        unverified=(_TENS, "that 9.9999 is no redshift"),
     ),
     RedshiftSurvey(
         name="vuds", number=11, title="VUDS DR1", reference="Le Fevre et al. 2015, A&A 576, A79",

@@ -2,8 +2,9 @@
 
 Values are flux per pixel and resampling keeps flux: it interpolates and multiplies by the ratio of
 the pixels' areas.  A resampled pixel is NaN where any sample under its kernel (6 x 6, or 2 x 2) is
-NaN or off the frame; weights are never renormalised around a hole.  Positions on the frame are
-rounded to 1 / 8192 pixel, so that kernels come from a table.
+NaN or off the frame; weights are never renormalised around a hole.  A kernel spans pixels of the
+frame: a target's pixels that are several times larger sample it, they do not average it.  Positions
+on the frame are rounded to 1 / 8192 pixel, so that kernels come from a table.
 """
 
 from __future__ import annotations

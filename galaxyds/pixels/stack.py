@@ -110,13 +110,11 @@ def stack_frames(
                 sigma=None if noises is None else _scaled(noises[used], sources, used, which),
                 weights=None if weights is None else np.array(weights)[used],
             )
-    holes = np.isnan(image)
-    image[holes] = np.nan  # one sign of NaN: bytes are compared
     depth = np.sum([source.covers for source in sources], axis=0, dtype=np.int16)
     return Stack(
         image=image,
         depth=np.broadcast_to(depth, len(grids)).astype(np.int16),
-        complete=np.asarray(~holes.any(axis=(1, 2))),
+        complete=np.asarray(np.isfinite(image).all(axis=(1, 2))),
     )
 
 
@@ -269,7 +267,9 @@ def _mean(
         total += np.where(kept, layer, np.float32(0)) * one
         weight += kept * one
     with np.errstate(invalid="ignore"):
-        return np.asarray(total / weight)
+        total /= weight
+    total[weight == 0] = np.nan  # 0 / 0 is a NaN of another sign: bytes are compared
+    return total
 
 
 def _clipped(

@@ -130,7 +130,7 @@ _VIMOS = (
             "the table at VizieR, and its columns, as others use them",
             "that 3 and 4 are secure classes, as the HSC survey uses them",
         ),
-        unverified=(_TENS, "that 2.5, 9.5 and others that the team counts as reliable are not meant"),
+        unverified=(_TENS, "that 2.5, 9.5 and others that the team trusts are not meant"),
     ),
     RedshiftSurvey(
         name="vandels", number=6, title="VANDELS DR4",

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from galaxyds.archives.base import NO_DATA, Cutout, CutoutObject
 from galaxyds.errors import UsageError
@@ -201,11 +202,15 @@ def place(universe: Universe, tile: SkyTile) -> Placed:
     return laid(sources, x, y, inside=inside, survey=tile.survey(), faintest=_FAINTEST)
 
 
-def masked(tile: SkyTile, band: str, box: Box) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
+def masked(tile: SkyTile, band: str, box: Box) -> NDArray[np.bool_]:
     """Say which pixels of a box are masked, (rows, columns): squares drawn at random."""
-    columns = np.arange(box.x, box.x + box.width) // HOLE
-    rows = np.arange(box.y, box.y + box.height) // HOLE
+    columns, rows = (
+        np.arange(first, first + length) // HOLE
+        for first, length in ((box.x, box.width), (box.y, box.height))
+    )
+    across, down = np.unique(columns), np.unique(rows)
     word = np.asarray(label_word(f"mask {band}"))
-    keys = keyed(tile.number, word, rows[:, None], columns[None, :])
-    held: np.ndarray[tuple[int, int], np.dtype[np.bool_]] = uniform(keys, "hole") < HOLE_SHARE
+    keys = keyed(tile.number, word, down[:, None], across[None, :])
+    holes = uniform(keys, "hole") < HOLE_SHARE
+    held: NDArray[np.bool_] = holes[np.ix_(rows - rows[0], columns - columns[0])]
     return held

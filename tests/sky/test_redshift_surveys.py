@@ -61,7 +61,7 @@ def test_a_naive_threshold_would_accept_flags_that_are_not_secure(tables):
     flag = plain(tables, "vipers").flag
     base = np.floor(flag).astype(int) % 10
     assert ((flag >= 3) & ~base.isin([3, 4])).sum() > 5
-    assert (flag % 1).nunique() == 4  # decimals say how photometry agrees
+    assert (flag % 1).round(3).nunique() == 4  # decimals say how photometry agrees
     assert {10, 20} <= set(flag // 10 * 10)
 
 

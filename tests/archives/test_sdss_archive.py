@@ -120,3 +120,26 @@ def test_the_estimate_of_bytes_is_near_the_truth(archive, survey_data):
 def test_a_worker_gets_a_copy(archive, sas, tmp_path):
     copy = pickle.loads(pickle.dumps(SDSSArchive(sas=sas.url)))
     assert copy.frames(TILE, "z", tmp_path)["z"].exists()
+
+
+@pytest.mark.parametrize(("release", "number"), [("DR12", 12), ("dr9", 9), ("DR13", 13)])
+def test_releases_have_the_addresses_that_astroquery_takes(release, number):
+    table = pytest.importorskip("astropy.table")
+    sdss = pytest.importorskip("astroquery.sdss").SDSS
+    match = table.Table({"run": [94], "rerun": [301], "camcol": [1], "field": [12]})
+    (asked,) = sdss.get_images_async(matches=match, band="i", data_release=number)
+    assert SDSSArchive(release=release).frame_url(TILE, "i") == asked._target
+
+
+def test_frames_of_an_older_release(sas, http, tmp_path):
+    archive = SDSSArchive(sas=sas.url, skyserver="http://127.0.0.1:9", http=http, release="DR12")
+    archive.frames(TILE, "r", tmp_path)
+    assert [request.path for request in sas.requests] == [
+        "/sas/dr12/boss/photoObj/frames/301/94/1/frame-r-000094-1-0012.fits.bz2"
+    ]
+
+
+@pytest.mark.parametrize("release", ["DR7", "12", "drx", ""])
+def test_a_release_without_calibrated_frames_is_refused(release):
+    with pytest.raises(UsageError, match="use dr9 to dr17"):
+        SDSSArchive(release=release)

@@ -78,7 +78,7 @@ def missing_values(values: NDArray[Any], column: Column) -> NDArray[np.bool_]:
         return missing
     if values.dtype.kind == "f":
         missing |= np.isnan(values)
-    if values.dtype.kind == "O":
+    if values.dtype.kind in "OU":
         missing |= values == ""
     elif column.sentinel is not None and values.dtype.kind in "iuf":
         missing |= values == column.sentinel

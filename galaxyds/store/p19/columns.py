@@ -31,18 +31,24 @@ class Columns:
 
     Attributes
     ----------
+    labels : Labels
+        Where the others are read from when it is known of which rows.
+    labelled : dict of str to str
+        Labels by our names.
     values : dict of str to ndarray, shape (n,)
-        As published, floating-point values that no cut tests in our dtype.
+        Of those that cuts and rules for repeats test: as published, whatever our dtype.
     declared : dict of str to Column
-        Their declarations.
+        Declarations of all.
     ids : ndarray of int64, shape (n,)
         What identifies an object.
     is_photometric : bool
         Whether the ids are SDSS objIDs.
     differences : tuple of Difference
-        What is not as declared.
+        What is not there, and what stands in for it.
     """
 
+    labels: Labels
+    labelled: dict[str, str]
     values: dict[str, NDArray[Any]]
     declared: dict[str, Column]
     ids: NDArray[np.int64]
@@ -51,61 +57,86 @@ class Columns:
 
     def lacking(self, names: Collection[str], spec: DatasetSpec) -> list[str]:
         """Return those of some words that are columns without a label, in alphabetical order."""
-        there = {*self.values, spec.object_id}
+        there = {*self.labelled, *self.values, spec.object_id}
         return sorted((set(names) & set(self.declared)) - there)
 
-    def table(self, rows: NDArray[np.int64], spec: DatasetSpec) -> pa.Table:
-        """Return the declared columns, but for those of the splits.
+    def take(
+        self, rows: NDArray[np.int64], spec: DatasetSpec
+    ) -> tuple[pa.Table, tuple[Difference, ...]]:
+        """Read the declared columns of some rows, in the order of their ids.
 
         Parameters
         ----------
         rows : ndarray of int64, shape (k,)
-            Rows of the archive, in the order wanted.
+            Rows of the archive, ascending.
         spec : DatasetSpec
             Declares the columns.
 
         Returns
         -------
         pyarrow.Table
-            Of k rows; derived where a column has no label but an expression, else NULL.
+            Every column but those of the splits; derived where one has no label but an expression,
+            else NULL or what stands in for it.
+        tuple of Difference
+            Labels of another kind than declared.
         """
         import pyarrow as pa
 
         splits = {column.name for column in spec.split.columns()}
         wanted = {c.name: c for c in (*spec.columns, *spec.stored_columns())}
-        labelled = {n: c for n, c in wanted.items() if n in self.values or n == spec.object_id}
-        table = pa.table({name: self._array(c, rows, spec) for name, c in labelled.items()})
-        absent = [c for name, c in wanted.items() if name not in {*labelled, *splits}]
+        order = np.argsort(self.ids[rows], kind="stable")
+        ids = self.ids[rows[order]]
+        told: list[Difference] = []
+        arrays = {spec.object_id: pa.array(ids, type=arrow_type(wanted[spec.object_id]))}
+        for name, raw in self._kept(rows, set(wanted) - {spec.object_id}):
+            column = wanted[name]
+            if column.stored:
+                told += _differences(raw, self.labelled.get(name, name), column)
+            arrays[name] = _array(raw[order], column)
+        absent = [c for name, c in wanted.items() if name not in {*arrays, *splits}]
         derived = [c for c in absent if c.derived and not self.lacking(words(c.derived), spec)]
-        table = derive(table, derived)
+        table = derive(pa.table(arrays), derived)
         for column in absent:
             if column not in derived:
-                table = table.append_column(column.name, self._substitute(column, rows, spec))
-        return table
+                table = table.append_column(column.name, self._substitute(column, ids, spec))
+        return table, tuple(told)
 
-    def _array(self, column: Column, rows: NDArray[np.int64], spec: DatasetSpec) -> pa.Array:
-        """Values of a label in our dtype."""
-        import pyarrow as pa
+    def _kept(
+        self, rows: NDArray[np.int64], names: Collection[str]
+    ) -> Iterator[tuple[str, NDArray[Any]]]:
+        """Yield the values of some rows by column: those in memory, then those in the file."""
+        for name in sorted(set(names) & set(self.values)):
+            yield name, self.values.pop(name)[rows]
+        chosen = np.zeros(len(self.ids), dtype=bool)
+        chosen[rows] = True
+        rest = {name: label for name, label in self.labelled.items() if name in names}
+        narrowed = {label: self.declared[name].dtype for name, label in rest.items()}
+        raw = self.labels.read(narrowed, rows=chosen)
+        for name, label in rest.items():
+            yield name, raw[label]
 
-        if column.name == spec.object_id:
-            return pa.array(self.ids[rows], type=arrow_type(column))
-        values, fits = converted(_numbers(self.values[column.name][rows], column), column.dtype)
-        absent = ~fits | missing_values(values, column)
-        return pa.array(values, type=arrow_type(column), mask=absent, from_pandas=False)
-
-    def _substitute(self, column: Column, rows: NDArray[np.int64], spec: DatasetSpec) -> pa.Array:
+    def _substitute(self, column: Column, ids: NDArray[np.int64], spec: DatasetSpec) -> pa.Array:
         """What stands for a column without a label."""
         import pyarrow as pa
 
-        kind, ids = arrow_type(column), self.ids[rows]
+        kind = arrow_type(column)
         if column.name == spec.split.key:
             return pa.array(ids, type=kind)
         if column.name in FIELD_BITS and self.is_photometric:
             shift, mask = FIELD_BITS[column.name]
             return pa.array((ids >> shift) & mask, type=kind)
         if "int" in column.dtype and column.sentinel is None:
-            return pa.array(np.full(len(rows), _no_integer(column)), type=kind)
-        return pa.nulls(len(rows), kind)
+            return pa.array(np.full(len(ids), _no_integer(column)), type=kind)
+        return pa.nulls(len(ids), kind)
+
+
+def _array(raw: NDArray[Any], column: Column) -> pa.Array:
+    """Values of a label in our dtype, NULL where there is none."""
+    import pyarrow as pa
+
+    values, fits = converted(_numbers(raw, column), column.dtype)
+    absent = ~fits | missing_values(values, column)
+    return pa.array(values, type=arrow_type(column), mask=absent, from_pandas=False)
 
 
 def _no_integer(column: Column) -> int:
@@ -132,31 +163,29 @@ def read_columns(
     Returns
     -------
     Columns
-        In memory.
+        Those that are tested in memory, the others in the file, which must stay open.
     """
     declared = {c.name: c for c in (*VOCABULARY, *spec.columns)}
     found = {ours: find_label(ours, names, labels.names) for ours in declared}
     labelled = {o: label for o, label in found.items() if label and o != spec.object_id}
     ids, chosen, told = _identify(labels)
-    exact = _tested(spec, config)
-    narrowed = {
-        label: "" if ours in exact else declared[ours].dtype for ours, label in labelled.items()
-    }
-    raw = labels.read(narrowed)
-    values = {ours: raw[label] for ours, label in labelled.items()}
+    tested = {o: label for o, label in labelled.items() if o in _tested(spec, config)}
+    raw = labels.read(dict.fromkeys(tested.values(), ""))
+    values = {ours: raw[label] for ours, label in tested.items()}
     if all(name in values and values[name].dtype.kind == "f" for name in ("ra", "dec")):
         galactic = _galactic(values["ra"], values["dec"])
         made = {name: found for name, found in galactic.items() if name in declared}
-        values = {**made, **values}
+        values |= {name: found for name, found in made.items() if name not in labelled}
     return Columns(
+        labels=labels,
+        labelled={o: label for o, label in labelled.items() if o not in tested},
         values=values,
         declared=declared,
         ids=ids,
         is_photometric=chosen in IDS[:2],
         differences=(
             *told,
-            *_absences(values, spec, is_photometric=chosen in IDS[:2]),
-            *_differences(values, labelled, spec),
+            *_absences({*labelled, *values}, spec, is_photometric=chosen in IDS[:2]),
         ),
     )
 
@@ -173,9 +202,10 @@ def _galactic(ra: NDArray[np.float64], dec: NDArray[np.float64]) -> dict[str, ND
 
 
 def _tested(spec: DatasetSpec, config: Config) -> frozenset[str]:
-    """Names in cuts and in rules for repeats."""
-    orders = (words(term) for rule in spec.duplicates for term in rule.order)
-    return frozenset[str]().union(*(cut.names() for cut in (*config.cuts, *CUTS)), *orders)
+    """Names in cuts and in rules for repeats, and the positions."""
+    rules = (words(term) for rule in spec.duplicates for term in (rule.key, *rule.order))
+    cuts = (cut.names() for cut in (*config.cuts, *CUTS))
+    return frozenset({"ra", "dec"}).union(*cuts, *rules)
 
 
 def _identify(labels: Labels) -> tuple[NDArray[np.int64], str, list[Difference]]:
@@ -239,21 +269,13 @@ def _absences(
         yield Difference(what=f"column {column.name}", expected="a label", got=got)
 
 
-def _differences(
-    values: Mapping[str, NDArray[Any]], labelled: Mapping[str, str], spec: DatasetSpec
-) -> Iterator[Difference]:
-    """Say which labels are of another kind than declared, and what is lost of them."""
-    for column in spec.columns:
-        label = labelled.get(column.name)
-        if label is None or not column.stored:
-            continue
-        raw = values[column.name]
-        got = dtype_name(raw.dtype)
-        both_floats = got.startswith("float") and column.dtype.startswith("float")
-        if got == column.dtype or both_floats:
-            continue
-        yield Difference(what=f"dtype of {label}", expected=column.dtype, got=got)
-        _, fits = converted(_numbers(raw, column), column.dtype)
-        if unfit := int(len(fits) - np.count_nonzero(fits)):
-            what = f"values of {label} that are no {column.dtype}"
-            yield Difference(what=what, expected="0", got=f"{unfit}, taken as missing")
+def _differences(raw: NDArray[Any], label: str, column: Column) -> Iterator[Difference]:
+    """Say whether a label is of another kind than declared, and what is lost of it."""
+    got = dtype_name(raw.dtype)
+    if got == column.dtype or (got.startswith("float") and column.dtype.startswith("float")):
+        return
+    yield Difference(what=f"dtype of {label}", expected=column.dtype, got=got)
+    _, fits = converted(_numbers(raw, column), column.dtype)
+    if unfit := int(len(fits) - np.count_nonzero(fits)):
+        what = f"values of {label} that are no {column.dtype}"
+        yield Difference(what=what, expected="0", got=f"{unfit}, taken as missing")

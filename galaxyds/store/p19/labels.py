@@ -30,7 +30,9 @@ class Labels(Protocol):
     def rows(self) -> int:
         """Number of rows."""
 
-    def read(self, narrowed: Mapping[str, str]) -> dict[str, NDArray[Any]]:
+    def read(
+        self, narrowed: Mapping[str, str], *, rows: NDArray[np.bool_] | None = None
+    ) -> dict[str, NDArray[Any]]:
         """Read some of the labels.
 
         Parameters
@@ -38,11 +40,14 @@ class Labels(Protocol):
         narrowed : mapping of str to str
             By label, the dtype to which floating-point values are brought at once; empty to keep
             them as they are.
+        rows : ndarray of bool, shape (n,), optional
+            Which rows; all by default.
 
         Returns
         -------
-        dict of str to ndarray, shape (n,)
-            Numbers, booleans, or texts (kinds ``S`` and ``U``), in native byte order.
+        dict of str to ndarray, shape (k,)
+            Numbers, booleans, or texts (kinds ``S`` and ``U``), in native byte order, in the order
+            of the file.
         """
 
 
@@ -118,15 +123,21 @@ class _Records:
     def rows(self) -> int:
         return self.header.shape[0]
 
-    def read(self, narrowed: Mapping[str, str]) -> dict[str, NDArray[Any]]:
+    def read(
+        self, narrowed: Mapping[str, str], *, rows: NDArray[np.bool_] | None = None
+    ) -> dict[str, NDArray[Any]]:
+        count = self.rows if rows is None else int(np.count_nonzero(rows))
         dtypes = {name: _native(self._fields[name], to) for name, to in narrowed.items()}
-        found = {name: np.empty(self.rows, dtype=dtype) for name, dtype in dtypes.items()}
-        done = 0
+        found = {name: np.empty(count, dtype=dtype) for name, dtype in dtypes.items()}
+        first = done = 0
         for block in self._blocks(max(1, _BLOCK_BYTES // self.header.row_bytes)):
+            kept = slice(None) if rows is None else rows[first : first + len(block)]
+            first, place = first + len(block), done
             for name, values in found.items():
+                some = block[name][kept]
+                done = place + len(some)
                 with np.errstate(over="ignore"):
-                    values[done : done + len(block)] = block[name]
-            done += len(block)
+                    values[place:done] = some
         return found
 
     def _blocks(self, rows: int) -> Iterator[NDArray[Any]]:
@@ -215,10 +226,16 @@ class _TableLabels:
             self.path, read_options=pc.ReadOptions(use_threads=False), convert_options=options
         )
 
-    def read(self, narrowed: Mapping[str, str]) -> dict[str, NDArray[Any]]:
+    def read(
+        self, narrowed: Mapping[str, str], *, rows: NDArray[np.bool_] | None = None
+    ) -> dict[str, NDArray[Any]]:
+        import pyarrow as pa
+
         if not narrowed:
             return {}
         table = self._table(tuple(narrowed))
+        if rows is not None:
+            table = table.filter(pa.array(rows))
         return {name: _numpy(table.column(name), to) for name, to in narrowed.items()}
 
 

@@ -146,17 +146,16 @@ def open_published(
         cube = _cube(path, arrays, shape)
         labels = _labels(path, arrays, cube, "")
         columns = read_columns(labels, spec, config, names=names or {})
-        rows, pixels = cube.shape[0], cube.dtype
-    kept = select(columns, spec, config)
-    ids = columns.ids[kept.rows]
-    order = np.argsort(ids, kind="stable")
-    place = np.full(rows, -1, dtype=np.int64)
-    place[kept.rows[order]] = np.arange(len(order))
+        kept = select(columns, spec, config)
+        table, told = columns.take(kept.rows, spec)
+    place = np.full(cube.shape[0], -1, dtype=np.int64)
+    place[kept.rows[np.argsort(columns.ids[kept.rows], kind="stable")]] = np.arange(len(kept.rows))
     return Published(
-        table=columns.table(kept.rows[order], spec),
+        table=table,
         differences=(
-            *_cube_differences(path, rows, pixels),
+            *_cube_differences(path, cube),
             *columns.differences,
+            *told,
             *kept.differences,
         ),
         cut_flow=kept.cut_flow,
@@ -188,7 +187,8 @@ def _labels(path: Path, arrays: Mapping[str, NpzArray], cube: NpzArray, bring: s
     return labels
 
 
-def _cube_differences(path: Path, rows: int, pixels: np.dtype[np.generic]) -> Iterator[Difference]:
+def _cube_differences(path: Path, cube: NpzArray) -> Iterator[Difference]:
+    rows, pixels = cube.shape[0], cube.dtype
     if rows != ROWS:
         yield Difference(what=f"cutouts in {path.name}", expected=f"{ROWS:,}", got=f"{rows:,}")
     if pixels.newbyteorder("=") != np.float32:

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from galaxyds.catalog import CutStep, apply_cuts, deduplicate
-from galaxyds.spec import Cut, Deduplication
-from galaxyds.store.columns import arrow_type
-from galaxyds.store.foreign import Difference, converted, missing_values
+from galaxyds.spec import Deduplication
+from galaxyds.store.foreign import Difference, missing_values
 from galaxyds.store.p19.columns import Columns
 from galaxyds.store.p19.names import CUTS, words
 
@@ -86,20 +85,25 @@ def select(columns: Columns, spec: DatasetSpec, config: Config) -> Selection:
     Selection
         One row per object id.
     """
-    there = {*columns.values, spec.object_id}
     lacking = {cut.name: columns.lacking(cut.names(), spec) for cut in config.cuts}
     cuts = [cut for cut in config.cuts if not lacking[cut.name]]
-    cuts += [cut for cut in CUTS if cut.names() & there]
-    table, flow = apply_cuts(_tested(columns, spec, cuts), cuts)
+    cuts += [cut for cut in CUTS if cut.names() & columns.values.keys()]
+    rows = np.arange(len(columns.ids))
+    flow: list[CutStep] = []
+    for cut in cuts:  # one by one, so that only the columns of one are in memory twice
+        table, steps = apply_cuts(_narrow(columns, spec, cut.names(), rows), [cut])
+        rows = table.column(_PLACE).to_numpy()
+        flow += steps
     repeats = []
     for rule in _rules(spec.duplicates, columns, spec):
-        table, removed = deduplicate(table, rule)
+        table, removed = deduplicate(_narrow(columns, spec, _names(rule), rows), rule)
+        rows = table.column(_PLACE).to_numpy()
         told = f"{rule.what}: {rule.rule()}"
-        repeats.append(Repeats(name=rule.name, rule=told, removed=removed, left=table.num_rows))
+        repeats.append(Repeats(name=rule.name, rule=told, removed=removed, left=len(rows)))
     unused = [rule for rule in spec.duplicates if rule.name not in {r.name for r in repeats}]
     return Selection(
-        rows=table.column(_PLACE).to_numpy(),
-        cut_flow=flow,
+        rows=rows,
+        cut_flow=tuple(flow),
         repeats=tuple(r for r in repeats if r.name != _AGAIN or r.removed),
         differences=(*_unapplied(lacking), *_unruled(unused)),
     )
@@ -110,8 +114,7 @@ def _rules(
 ) -> Iterator[Deduplication]:
     """Rules that can be applied, ties broken by the archive's order; at last one row per id."""
     for rule in rules:
-        needed = frozenset({rule.key} if rule.key else {"ra", "dec"})
-        if columns.lacking(needed, spec):
+        if columns.lacking({rule.key} if rule.key else {"ra", "dec"}, spec):
             continue
         order = tuple(term for term in rule.order if not columns.lacking(words(term), spec))
         yield replace(rule, order=(*order, _PLACE) if rule.order else ())
@@ -124,21 +127,26 @@ def _rules(
     )
 
 
-def _tested(columns: Columns, spec: DatasetSpec, cuts: Sequence[Cut]) -> pa.Table:
-    """Return the columns that cuts and rules name, and the rows' places in the archive."""
+def _names(rule: Deduplication) -> frozenset[str]:
+    """Columns that a rule needs."""
+    return frozenset({rule.key} if rule.key else {"ra", "dec"}).union(*map(words, rule.order))
+
+
+def _narrow(
+    columns: Columns, spec: DatasetSpec, names: frozenset[str], rows: NDArray[np.int64]
+) -> pa.Table:
+    """Return some columns of some rows, and the rows' places in the archive."""
     import pyarrow as pa
 
-    orders = (words(term) for rule in spec.duplicates for term in (rule.key, *rule.order))
-    named = frozenset({"ra", "dec"}).union(*(cut.names() for cut in cuts), *orders)
-    arrays = {_PLACE: pa.array(np.arange(len(columns.ids))), spec.object_id: pa.array(columns.ids)}
-    for name in sorted(named & set(columns.values) - {spec.object_id}):
-        column, values = columns.declared[name], columns.values[name]
-        if values.dtype.kind in "SU":
-            column = replace(column, dtype="string")
-            values, _ = converted(values, "string")
-        kind = arrow_type(column) if column.dtype == "string" else None
+    arrays = {_PLACE: pa.array(rows)}
+    if spec.object_id in names:
+        arrays[spec.object_id] = pa.array(columns.ids[rows])
+    for name in sorted(names & columns.values.keys() - {spec.object_id}):
+        column, values = columns.declared[name], columns.values[name][rows]
+        if values.dtype.kind == "S":
+            values = np.char.decode(values, "utf-8", "replace")
         absent = missing_values(values, column)
-        arrays[name] = pa.array(values, type=kind, mask=absent, from_pandas=False)
+        arrays[name] = pa.array(values, mask=absent, from_pandas=False)
     return pa.table(arrays)
 
 

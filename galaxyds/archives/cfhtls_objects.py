@@ -42,6 +42,8 @@ BRIGHTEST, FAINTEST = 0.0, 50.0
 """Magnitudes outside of these are codes for a missing one (unverified: 99 and -99)."""
 MATCH_RADIUS = 1.0
 """Arcseconds within which a spectrum and a photometric object are one."""
+NOTHING = "none"
+"""What stands where a text is missing: archives do not tell an empty text from a missing one."""
 NO_TILE = -1
 """``tile_ra`` of an object that no complete tile holds."""
 CELL = 0.25
@@ -90,6 +92,7 @@ def objects(
         "spectrum_ra": redshifts.column("ra"),
         "spectrum_dec": redshifts.column("dec"),
         **{name: redshifts.column(name) for name in _KEPT},
+        "redshift_flag": _text(redshifts.column("redshift_flag")),
         "separation": pa.array(separation.astype(np.float32), mask=~seen),
         **_photometric(photometry, row),
         "ebv": np.asarray(ebv(ra, dec)).astype(np.float32),
@@ -100,7 +103,7 @@ def objects(
     return pa.table(columns)
 
 
-_KEPT = ("redshift", "redshift_survey", "redshift_flag", "redshift_confidence", "sample")
+_KEPT = ("redshift", "redshift_survey", "redshift_confidence", "sample")
 
 
 def match(redshifts: pa.Table, photometry: pa.Table) -> tuple[NDArray[np.int64], Floats]:
@@ -148,12 +151,12 @@ def in_tiles(
     tile : ndarray of int32, (n, 2)
         tile_ra and tile_dec; :data:`NO_TILE` and 0 where there is none.
     i_filter : list of str
-        Empty where there is none.
+        :data:`NOTHING` where there is none.
     """
     complete = [tile for tile in tiles if all(band in tile.artifacts for band in BANDS)]
     chosen = tile_of(ra, dec, complete)
     names = np.array([*(t.tile for t in complete), (NO_TILE, 0)], np.int32).reshape(-1, 2)
-    filters = [*(t.i_filter for t in complete), ""]
+    filters = [*(t.i_filter for t in complete), NOTHING]
     return names[chosen], [filters[number] for number in chosen]
 
 
@@ -269,13 +272,18 @@ def _photometric(photometry: pa.Table, row: NDArray[np.int64]) -> dict[str, pa.A
         "extraction_flags": _flags(taken.column(EXTRACTION)),
         "mask_flags": _flags(taken.column(MASK)),
     }
-    columns["catalogue_name"] = pc.fill_null(columns["catalogue_name"], "")
+    columns["catalogue_name"] = _text(columns["catalogue_name"])
     for band in BANDS:
         columns[f"mag_{band}"] = _sane(taken.column(MAGNITUDES[band]))
         error = _sane(taken.column(ERRORS[band]))
         # The error of a missing magnitude is no error.
         columns[f"mag_err_{band}"] = pc.if_else(columns[f"mag_{band}"].is_valid(), error, None)
     return columns
+
+
+def _text(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Text, with :data:`NOTHING` where there is none."""
+    return pc.if_else(pc.equal(pc.fill_null(values, ""), ""), NOTHING, values)
 
 
 def _sane(values: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -117,8 +117,8 @@ def test_pixels_hold_the_light_of_stars(coadd):
     alone = [
         n
         for n in np.flatnonzero(bright)
-        if light[np.hypot(placed.x - placed.x[n], placed.y - placed.y[n]) < 150].sum()
-        < 1.01 * light[n]
+        if light[np.hypot(placed.x - placed.x[n], placed.y - placed.y[n]) < 90].sum()
+        < 1.02 * light[n]
     ][:12]
     assert len(alone) > 5
     some = objects(placed.x[alone], placed.y[alone], tile)

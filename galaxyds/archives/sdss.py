@@ -168,7 +168,7 @@ class SDSSArchive(CatalogFace):
     skyserver, sas : str, optional
         Base URLs; the settings of :mod:`galaxyds.archives.sdss_settings` by default.
     release : str
-        Data release from 9 on, ``DR12`` or ``dr12``.
+        Data release from 9 to 17, ``DR12`` or ``dr12``.
     catalog : str, optional
         ``skyserver`` or ``casjobs``; the setting ``GALAXYDS_SDSS_CATALOG`` by default.
     http : Http, optional
@@ -329,9 +329,9 @@ class SDSSArchive(CatalogFace):
 def _instrument(release: str) -> str:
     """Folder of the frames of a data release."""
     number = release.removeprefix("dr")
-    if not release.startswith("dr") or not number.isdigit() or int(number) < 9:
+    if not release.startswith("dr") or not number.isdigit() or not 9 <= int(number) <= 17:
         raise UsageError(
-            f"there is no SDSS data release '{release}' with calibrated frames: use dr9 to dr17"
+            f"galaxyds does not know where SDSS data release '{release}' keeps frames: use dr9 to dr17"
         )
     return "boss" if int(number) <= LAST_BOSS_RELEASE else "eboss"
 

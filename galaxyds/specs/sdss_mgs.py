@@ -1,6 +1,6 @@
 """SDSS DR12 main galaxy sample with ugriz stacks, after Pasquet et al. (2019) and its re-use.
 
-Section numbers are those of Ait-Ouahmed et al. (2023) unless P19 stands before them.  The query is
+Section numbers are those of Ait-Ouahmed et al. (2023); P19 is Pasquet et al. (2019).  The query is
 that of two public re-implementations of P19, which returned 547,199 rows.
 """
 
@@ -79,7 +79,7 @@ COLUMNS = (
            description="bit mask of the survey's masks, 0 = none"),
 )  # fmt: skip
 
-_QUERY = "P19 Sect. 2, as re-implemented"
+_QUERY = "P19's query, as re-implemented"
 CUTS = (
     Cut(name="galaxy", sql="spec_class = 'GALAXY'", source=_QUERY,
         why="galaxies by their spectrum"),
@@ -95,12 +95,12 @@ CUTS = (
     Cut(name="unmasked", sql="inside_mask = 0", source=_QUERY,
         why="avoid bleeding, bright stars, trails and holes"),
     Cut(name="bright", sql="dered_petro_r IS NULL OR dered_petro_r <= 17.8",
-        source="Sect. 2.1; P19 Sect. 2",
+        source="Sect. 2.1",
         why="the magnitude limit; -9999 passes it, as it did in the published query"),
     Cut(name="petrosian-measured", sql="petro_mag_r > 0", source="not in the query",
         why="removes the rows that passed the limit because their magnitude is -9999"),
     Cut(name="redshift-low", sql="redshift > 0", source=_QUERY, why="no stars in front"),
-    Cut(name="redshift-high", sql="redshift <= 0.4", source="Sect. 2.1; P19 Sect. 2",
+    Cut(name="redshift-high", sql="redshift <= 0.4", source="Sect. 2.1",
         why="hardly any galaxy that bright lies beyond"),
     Cut(name="footprint", source="Sect. 2.1",
         sql="galactic_b > 0 OR (dec >= -1.25 AND dec <= 1.25 AND (ra >= 300 OR ra <= 60))",

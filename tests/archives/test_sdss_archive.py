@@ -139,7 +139,7 @@ def test_frames_of_an_older_release(sas, http, tmp_path):
     ]
 
 
-@pytest.mark.parametrize("release", ["DR7", "12", "drx", ""])
+@pytest.mark.parametrize("release", ["DR7", "12", "drx", "dr18", ""])
 def test_a_release_without_calibrated_frames_is_refused(release):
     with pytest.raises(UsageError, match="use dr9 to dr17"):
         SDSSArchive(release=release)

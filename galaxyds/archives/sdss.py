@@ -331,7 +331,7 @@ def _instrument(release: str) -> str:
     number = release.removeprefix("dr")
     if not release.startswith("dr") or not number.isdigit() or not 9 <= int(number) <= 17:
         raise UsageError(
-            f"galaxyds does not know where SDSS data release '{release}' keeps frames: use dr9 to dr17"
+            f"galaxyds does not know the frames of SDSS data release '{release}': use dr9 to dr17"
         )
     return "boss" if int(number) <= LAST_BOSS_RELEASE else "eboss"
 

@@ -4,8 +4,8 @@
 configuration of DR13), the longest query string (2,048 characters, the default of ASP.NET; it fits
 the 21 positions that users found to be the most), and 60 queries a minute (the database's own
 procedure; off in its newest text).  All three are kept, and each is checked again by comparing the
-rows that came with a COUNT of the same query.  That older releases (DR12) answer at the same path as
-DR17 is not stated either: an answer that is no table is shown, with its address.
+rows that came with a COUNT of the same query.  That DR12 answers at the same path as DR17 is not
+stated either: an answer that is no table is shown, with its address.
 """
 
 from __future__ import annotations

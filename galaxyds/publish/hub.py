@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from galaxyds.publish.card import render_card
 from galaxyds.store.columns import filled_table, stored_table
-from galaxyds.store.hdf5 import IMAGE
+from galaxyds.store.hdf5 import IMAGE, let_go
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -134,6 +134,7 @@ def _write_shard(
     with _writer(path, _rows(table, images, np.empty(0, np.int64)).schema) as writer:
         for rows in groups:
             writer.write_table(_rows(table, images, rows), row_group_size=len(rows))
+            let_go(images)
 
 
 def _rows(table: pa.Table, images: NDArray[np.float32], rows: NDArray[np.int64]) -> pa.Table:

@@ -12,6 +12,7 @@ silently; every file is therefore opened by :func:`safe_open`.
 from __future__ import annotations
 
 import math
+import mmap
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -308,6 +309,19 @@ def image_map(path: Path) -> NDArray[np.float32]:
     if not shape[0]:
         return np.empty(shape, dtype="<f4")
     return np.memmap(path, dtype="<f4", mode="r", offset=offset, shape=shape)
+
+
+def let_go(images: NDArray[np.float32]) -> None:
+    """Leave the pages of mapped pixels that were read to the page cache: they count no longer.
+
+    Parameters
+    ----------
+    images : ndarray of float32
+        From :func:`image_map`; anything else is left as it is.
+    """
+    mapped = getattr(images, "_mmap", None)
+    if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def _image_place(path: Path, file: h5py.File) -> tuple[tuple[int, ...], int]:

@@ -185,7 +185,12 @@ def read_batches(
 def _open(path: Path) -> pq.ParquetFile:
     with pq.ParquetFile(path) as probe:
         text = [f.name for f in probe.schema_arrow if pa.types.is_string(f.type)]
-    return pq.ParquetFile(path, page_checksum_verification=True, read_dictionary=text)
+    return pq.ParquetFile(
+        path,
+        page_checksum_verification=True,
+        read_dictionary=text,
+        pre_buffer=False,  # it would hold all row groups of a shard at once
+    )
 
 
 def _known(path: Path, file: pq.ParquetFile, columns: Sequence[str] | None) -> list[str] | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from galaxyds.store.hdf5 import let_go
 from galaxyds.store.manifest import BandStatistics
 
 if TYPE_CHECKING:
@@ -72,4 +73,5 @@ def band_statistics(images: NDArray[np.float32], bands: Sequence[str]) -> dict[s
         block = images[start : start + _BLOCK]
         for index, running in enumerate(moments):
             running.add(block[:, index].ravel())
+        let_go(images)
     return {name: running.result() for name, running in zip(bands, moments, strict=True)}

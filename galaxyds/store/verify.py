@@ -24,7 +24,7 @@ from galaxyds.errors import DataIntegrityError, GalaxydsError
 from galaxyds.store import layout
 from galaxyds.store.columns import filled_table
 from galaxyds.store.files import sha256
-from galaxyds.store.hdf5 import IMAGE, image_map, read_columns
+from galaxyds.store.hdf5 import IMAGE, image_map, let_go, read_columns
 from galaxyds.store.manifest import Manifest, read_manifest
 from galaxyds.store.parquet import catalog_schema, read_batches, read_catalog
 from galaxyds.store.statistics import band_statistics
@@ -74,6 +74,7 @@ class _Build:
     def __init__(self, directory: Path, spec: DatasetSpec, manifest: Manifest) -> None:
         self.directory, self.spec, self.manifest = directory, spec, manifest
         self._table: pa.Table | None = None
+        self._images: NDArray[np.float32] | None = None
 
     @property
     def table(self) -> pa.Table:
@@ -85,7 +86,9 @@ class _Build:
 
     @property
     def images(self) -> NDArray[np.float32]:
-        return image_map(self.directory / layout.IMAGES)
+        if self._images is None:
+            self._images = image_map(self.directory / layout.IMAGES)
+        return self._images
 
     def result(self, check: str, expected: object, got: object, file: str = "") -> Result:
         ok = expected == got
@@ -366,7 +369,7 @@ def _compare_shards(
         name = shard.relative_to(build.directory).as_posix()
         different = 0
         limit = (1 << 20) + row_bytes * len(rows)
-        for batch in read_batches(shard, limit=limit, batch_size=256):
+        for batch in read_batches(shard, limit=limit, batch_size=64):
             here = rows[done : done + batch.num_rows]
             done += batch.num_rows
             different += _compare_batch(build, batch, expected, here)
@@ -383,6 +386,7 @@ def _compare_batch(
     for _ in range(3):
         pixels = pixels.flatten()
     mine = build.images[rows].reshape(len(rows), -1)
+    let_go(build.images)
     if len(pixels) != mine.size:
         return len(rows)
     theirs = pixels.to_numpy(zero_copy_only=False).reshape(mine.shape)

@@ -201,7 +201,7 @@ def footprint(patches: int = 2) -> DeepFootprint:
     ends = (4, 3 + patches)
     east, middle, west = (
         Tract(number=number, ra=ra, dec=dec, columns=ends, rows=ends)
-        for number, ra, dec in ((21001, 150.1, 2.2), (21002, 35.2, -4.7), (21003, 352.1, -0.3))
+        for number, ra, dec in ((21035, 150.1, 2.2), (21036, 35.2, -4.7), (21037, 352.1, -0.3))
     )
     return DeepFootprint(
         hsc=HSCFootprint(tracts=(east, middle, west)),

@@ -1,0 +1,246 @@
+"""HSC-Deep from services on loopback and folders of files; the simulated sky stands behind both."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pytest
+
+from galaxyds.archives.base import (
+    NO_DATA,
+    CatalogArchive,
+    CompiledArchive,
+    Cutout,
+    CutoutArchive,
+    CutoutObject,
+    LocalFiles,
+)
+from galaxyds.archives.deep_objects import match, u_band
+from galaxyds.archives.deep_pixels import TRACTS, assembled, window
+from galaxyds.archives.hsc_deep import FIELDS, HSCDeepArchive
+from galaxyds.archives.mosaics import Mosaics
+from galaxyds.archives.simulated_deep import SimulatedDeep
+from galaxyds.errors import CredentialsError, UsageError
+from galaxyds.sky.cells import Region
+from galaxyds.sky.deep_mosaics import write_mosaics
+from galaxyds.sky.hsc_conditions import DEEP
+from galaxyds.sky.hsc_fits import cutout_fits
+from galaxyds.sky.redshift_surveys import raw_tables
+from galaxyds.sky.surveys import HSC
+from tests.archives.test_dust import pixel, plane, write_maps
+from tests.servers import Fault, HSCEmulator
+from tests.sky.deep_small import BANDS, SMALL, A, wanted
+
+HALF = 32 * 0.168
+
+
+@pytest.fixture(scope="module")
+def sky():
+    pytest.importorskip("galsim", reason="rendering needs the extra 'sky'")
+    pytest.importorskip("dustmaps", reason="reddening needs the extra 'dust'")
+    return SimulatedDeep(footprint=SMALL)
+
+
+@pytest.fixture(scope="module")
+def compiled(sky):
+    return sky._objects()
+
+
+@pytest.fixture(scope="module")
+def folders(sky, tmp_path_factory):
+    """What a user would have downloaded."""
+    folder = tmp_path_factory.mktemp("local")
+    for name in ("mosaics", "redshifts"):
+        (folder / name).mkdir()
+    write_mosaics(sky.universe, SMALL, folder / "mosaics")
+    found: dict[str, list[pa.Table]] = {}
+    for region in SMALL.regions():
+        for name, raw in raw_tables(sky.universe, region, HSC).items():
+            found.setdefault(name, []).append(raw)
+    for name, parts in found.items():
+        pyarrow.csv.write_csv(pa.concat_tables(parts), folder / "redshifts" / f"{name}.csv")
+    write_maps(folder / "sfd")
+    return folder
+
+
+@pytest.fixture
+def services(sky, folders, monkeypatch, tmp_path):
+    """HSC services over the sky."""
+
+    def cutout(line):
+        assert line.rerun == "pdr2_dud"
+        return cutout_fits(
+            sky.coadd, line.band, tract=line.tract, ra=line.ra, dec=line.dec,
+            half_size=line.semi_width,
+        )  # fmt: skip
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("GALAXYDS_SFD_DIR", str(folders / "sfd"))
+    monkeypatch.setattr("galaxyds.archives.rate.RateLimit.wait", lambda self, host: None)
+    monkeypatch.setattr("galaxyds.archives.http.Http._pause", lambda *args: 0.0)
+    monkeypatch.setattr("galaxyds.archives.hsc_jobs.FIRST_POLL", 0.0)
+    with HSCEmulator(sky.server.execute, cutout=cutout, words=()) as server:
+        for name, value in server.settings.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("GALAXYDS_VIZIER_URL", f"{server.url}/vizier")
+        yield server
+
+
+@pytest.fixture
+def archive(services, folders):
+    return HSCDeepArchive(LocalFiles(mosaics=folders / "mosaics", redshifts=folders / "redshifts"))
+
+
+def test_the_rows_are_those_of_the_simulated_archive(archive, services, compiled):
+    services.fail(Fault("502", where="/submit"), Fault("502", where="/status"))
+    table, tallies = archive._objects()
+    wanted_table = compiled.table
+    assert table.num_rows == wanted_table.num_rows > 1000
+    for name in table.column_names:
+        if name == "ebv":
+            continue
+        got, true = (t.column(name).to_numpy(zero_copy_only=False) for t in (table, wanted_table))
+        if got.dtype.kind == "f":
+            assert np.allclose(got, true, rtol=1e-6, atol=1e-7, equal_nan=True), name
+        else:
+            assert (got == true).all(), name
+    x, y, south = pixel(*(table.column(n).to_numpy() for n in ("ra", "dec")))
+    assert table.column("ebv").to_numpy() == pytest.approx(plane(x, y, south), abs=1e-4)
+    kept = {t.name: (t.read, t.kept) for t in tallies}
+    # Files hold the rows of both fields as one table.
+    assert kept == {t.name: (t.read, t.kept) for t in compiled.tallies}
+    assert kept["vipers"][1] > 100
+    assert all("conesearch(f.coord" in j.sql and "pdr2_dud.forced" in j.sql
+               for j in services.jobs.values())  # fmt: skip
+    assert all(request.path.startswith("/datasearch") for request in services.requests)
+
+
+def test_the_cutouts_are_those_of_the_simulated_archive(archive, services, sky, compiled):
+    rows, objects = wanted(compiled.table, 6)
+    copy = pickle.loads(pickle.dumps(archive))
+    got = list(copy.cutouts(objects, BANDS, half_size=HALF))
+    true = list(sky.cutouts(objects, BANDS, half_size=HALF))
+    bits = {"J": 1, "H": 2, "Ks": 4}
+    for one, other, row, place in zip(got, true, rows.itertuples(), objects, strict=True):
+        assert one.object_id == other.object_id == place.object_id
+        assert one.missing == other.missing
+        assert set(one.missing) == {b for b, bit in bits.items() if not row.nir_coverage & bit}
+        assert set(one.missing.values()) <= {NO_DATA}
+        assert set(one.pixels) | set(one.missing) == set(BANDS)
+        x, y = one.grid.all_world2pix(place.ra, place.dec, 0)
+        for band, image in one.pixels.items():
+            assert image.shape == (64, 64)
+            assert one.position[band] == pytest.approx((float(x), float(y)), abs=1e-4)
+            true_image = other.pixels[band]
+            scale = np.nanmax(np.abs(true_image))
+            # A file is rendered whole: sums of 32-bit numbers in another order.
+            assert np.allclose(image, true_image, rtol=0, atol=1e-4 * scale, equal_nan=True)
+        assert max(abs(x - 31.5), abs(y - 31.5)) <= 0.5 + 1e-6
+    lines = [line for one in services.lists for line in one]
+    assert {line.filter for line in lines} == {"HSC-G", "HSC-R", "HSC-I", "HSC-Z", "HSC-Y"}
+    assert len(lines) == 5 * len(objects)
+
+
+def test_the_hsc_pixels_are_as_delivered(sky, compiled):
+    _, objects = wanted(compiled.table, 2)
+    for one, raw in zip(
+        sky.cutouts(objects, BANDS, half_size=HALF),
+        sky.coadd.cutouts(objects, "grizy", half_size=10.0),
+        strict=True,
+    ):
+        x, y = (round(a - b) for a, b in zip(raw.position["i"], one.position["i"], strict=True))
+        for band in "grizy":
+            assert np.array_equal(one.pixels[band], raw.pixels[band][y : y + 64, x : x + 64])
+
+
+def test_u_star_goes_first(sky, compiled):
+    rows, objects = wanted(compiled.table)
+    assert {"u*", "u"} == set(rows[rows.tract == A.number].u_band)
+    assert set(rows[rows.tract != A.number].u_band) == {"u"}
+    both = next(o for o, name in zip(objects, rows.u_band, strict=True) if name == "u*")
+    (found,) = sky.cutouts([both], BANDS, half_size=HALF)
+    at = (both.ra, both.dec)
+    star, plain = (sky.mosaics.cutout(n, found.grid, (64, 64), at=at) for n in ("u*", "u"))
+    assert np.array_equal(found.pixels["u"], star, equal_nan=True)
+    assert not np.array_equal(star, plain, equal_nan=True)
+    covered = {"u*": np.array([1, 1, 0, 0], bool), "u": np.array([1, 0, 1, 0], bool)}
+    assert u_band(covered) == ["u*", "u*", "u", ""]
+
+
+def test_each_object_serves_one_redshift_to_learn_from_first():
+    redshifts = pa.table(
+        {
+            "ra": [10.0, 10.0, 10.0, 20.0, 30.0],
+            "dec": np.array([0.1, 0.2, 0.3, 0.0, 0.0]) / 3600,
+            "sample": ["test_primus", "training", "training", "test_3dhst", "training"],
+        }
+    )
+    found = pa.table({"ra": [10.0, 20.0], "dec": [0.0, 0.9 / 3600]})
+    row, separation = match(redshifts, found)
+    assert row.tolist() == [-1, 0, -1, 1, -1]
+    assert separation[[1, 3]] == pytest.approx([0.2, 0.9])
+    assert np.isinf(separation[[0, 2, 4]]).all()
+
+
+class TestPieces:
+    def test_a_window_beyond_the_image_is_nan(self):
+        image = np.arange(12, dtype=np.float32).reshape(3, 4)
+        found = window(image, -1, 2, 4)
+        wanted_image = np.full((4, 4), np.nan, np.float32)
+        wanted_image[1:, :2] = image[:, 2:]
+        assert np.array_equal(found, wanted_image, equal_nan=True)
+        assert np.isnan(window(image, 10, 10, 4)).all()
+
+    def test_bands_on_several_grids_are_no_cutout(self):
+        one = CutoutObject(object_id=1, ra=150.0, dec=2.0, tile=(1, 1))
+        pixels = {"i": np.ones((70, 70), np.float32)}
+        raw = Cutout(object_id=1, pixels=pixels, position={"i": (35.0, 35.0)}, missing={})
+        found = assembled(raw, one, ("u", "i"), mosaics=Mosaics([]), size=64)
+        assert found.missing == {"u": TRACTS, "i": TRACTS}
+        nothing = Cutout(object_id=1, pixels={}, position={}, missing={"i": NO_DATA})
+        found = assembled(nothing, one, ("u", "i"), mosaics=Mosaics([]), size=64)
+        assert found.missing == {"u": NO_DATA, "i": NO_DATA}
+
+
+class TestWhatIsMissing:
+    def test_mosaics_are_asked_for_before_anything_else(self, services, folders):
+        archive = HSCDeepArchive(LocalFiles(redshifts=folders / "redshifts"))
+        with pytest.raises(UsageError, match=r"CLAUDS.*--mosaics|--mosaics.*CLAUDS"):
+            archive._objects()
+        assert services.requests == []
+        lacking = [need.what for need in archive.needs() if not need.present]
+        assert lacking == ["mosaics of u and the near infrared"]
+
+    def test_an_account(self, archive, services, monkeypatch):
+        monkeypatch.delenv("GALAXYDS_HSC_PASSWORD")
+        assert any(need.is_account and not need.present for need in archive.needs())
+        with pytest.raises(CredentialsError, match="register at"):
+            archive._objects()
+        assert services.requests == []
+
+    def test_dust_maps(self, archive, services, monkeypatch, tmp_path):
+        monkeypatch.setenv("GALAXYDS_SFD_DIR", str(tmp_path))
+        with pytest.raises(UsageError, match="dust maps"):
+            archive._objects()
+        assert services.requests == []
+
+
+def test_it_is_an_archive_and_its_fields_do_not_overlap(archive, folders):
+    assert isinstance(archive, CatalogArchive)
+    assert isinstance(archive, CompiledArchive)
+    assert isinstance(archive, CutoutArchive)
+    assert archive.name == "hsc-deep"
+    assert archive.list_objects(BANDS) == 198  # 990 lines of five bands
+    assert archive.cutout_bytes(BANDS, half_size=HALF) > 5 * 4 * 64 * 64
+    shown = " ".join(archive.endpoints().values())
+    assert str(folders) not in shown
+    middles = np.array([(c.ra, c.dec) for c in FIELDS])
+    for n, one in enumerate(FIELDS):
+        for other in middles[n + 1 :]:
+            away = np.hypot((one.ra - other[0]) * np.cos(np.radians(one.dec)), one.dec - other[1])
+            assert away > 10
+    assert isinstance(SMALL.regions()[0], Region)
+    assert DEEP.schema == "pdr2_dud"

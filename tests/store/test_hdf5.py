@@ -11,7 +11,14 @@ import pytest
 
 from galaxyds.errors import DataIntegrityError
 from galaxyds.store.columns import stored_table
-from galaxyds.store.hdf5 import image_map, read_columns, safe_open, write_hdf5
+from galaxyds.store.hdf5 import (
+    Placed,
+    image_map,
+    let_go,
+    read_columns,
+    safe_open,
+    write_hdf5,
+)
 from tests.small_build import SPEC, images, table
 
 
@@ -69,6 +76,26 @@ def test_the_same_values_give_the_same_bytes_in_another_process_and_second(tmp_p
     write(tmp_path / "a.hdf5")
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "b.hdf5")], check=True)
     assert (tmp_path / "a.hdf5").read_bytes() == (tmp_path / "b.hdf5").read_bytes()
+
+
+def test_cutouts_in_another_order_give_the_same_bytes(tmp_path):
+    pixels = write(tmp_path / "a.hdf5")
+    places = np.random.default_rng(2).permutation(20)
+    places[5:9] = np.sort(places[5:9])
+    blocks = [Placed(part, pixels[part]) for part in (places[:3], places[3:3], places[3:])]
+    write(tmp_path / "b.hdf5", blocks=blocks)
+    assert (tmp_path / "a.hdf5").read_bytes() == (tmp_path / "b.hdf5").read_bytes()
+    twice = np.array([*range(19), 0])
+    with pytest.raises(DataIntegrityError, match="20 cutouts for 20 rows"):
+        write(tmp_path / "c.hdf5", blocks=[Placed(twice, pixels[twice])])
+
+
+def test_pages_that_were_let_go_are_read_again(tmp_path):
+    pixels = write(tmp_path / "x.hdf5")
+    mapped = image_map(tmp_path / "x.hdf5")
+    let_go(mapped)
+    np.testing.assert_array_equal(mapped, pixels)
+    let_go(pixels)
 
 
 def test_the_map_equals_the_pixels_and_refuses_writes(tmp_path):

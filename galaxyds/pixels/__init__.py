@@ -4,7 +4,7 @@ from galaxyds.pixels.cutouts import BAND_OFFSET, FieldCutouts, cut_field, needs_
 from galaxyds.pixels.flags import EDGE, FLAGS, MISSING_BAND, NEIGHBOUR, PADDING_FLAGS, mask
 from galaxyds.pixels.frame import Frame
 from galaxyds.pixels.padding import Padded, centred, middle, pad, placed
-from galaxyds.pixels.regrid import KERNELS, onto_grid, regrid
+from galaxyds.pixels.regrid import KERNELS, onto_grid
 from galaxyds.pixels.stack import COMBINE, Stack, stack_frames
 
 __all__ = [
@@ -28,6 +28,5 @@ __all__ = [
     "onto_grid",
     "pad",
     "placed",
-    "regrid",
     "stack_frames",
 ]

@@ -8,7 +8,8 @@ from astropy.wcs import WCS, Sip
 from astropy.wcs.utils import proj_plane_pixel_area
 
 from galaxyds.errors import UsageError
-from galaxyds.pixels import KERNELS, Frame, lanczos, onto_grid, regrid, tangent
+from galaxyds.pixels import KERNELS, Frame, lanczos, onto_grid, tangent
+from galaxyds.pixels.regrid import regrid
 from tests.pixels.fields import SCALE, frame, gaussian, sky, tan, waves
 
 ARCSEC = SCALE * 3600

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from galaxyds.errors import UsageError
-from galaxyds.pixels import COMBINE, Frame, regrid, stack, stack_frames
+from galaxyds.pixels import COMBINE, Frame, stack, stack_frames
+from galaxyds.pixels.regrid import regrid
 from tests.pixels.fields import SCALE, frame, gaussian, sky, tan, waves
 
 ARCSEC = SCALE * 3600

@@ -11,7 +11,8 @@ import pytest
 from astropy.io import fits
 
 from galaxyds.archives.sdss_frames import read_frame
-from galaxyds.pixels import Frame, regrid, stack_frames
+from galaxyds.pixels import Frame, stack_frames
+from galaxyds.pixels.regrid import regrid
 from tests.pixels.fields import frame, sky, tan
 
 SCALE = 0.396  # arcsec per pixel

@@ -35,7 +35,8 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from galaxyds.archives.sdss_frames import read_frame
-from galaxyds.pixels import Frame, regrid, stack_frames
+from galaxyds.pixels import Frame, stack_frames
+from galaxyds.pixels.regrid import regrid
 
 BANDS = "ugriz"
 SCALE = 0.396
@@ -238,9 +239,8 @@ def main() -> int:
     ]
     at = positions(options.folder, options.objects)
     held = [compare(some, at, options.size, options.repeats) for some in ([frames[2]], frames)]
-    print(
-        f"\ngoals (5 x SWarp, 10 x and 20 x reproject, processor seconds): {'held' if all(held) else 'MISSED'}"
-    )
+    verdict = "held" if all(held) else "MISSED"
+    print(f"\ngoals (5 x SWarp, 10 x and 20 x reproject, in processor seconds): {verdict}")
     return 0 if all(held) else 1
 
 

@@ -268,8 +268,8 @@ def refused(where: str, cause: str) -> DataIntegrityError:
         Ready to be raised.
     """
     return DataIntegrityError(
-        f"{where} is refused: {cause}; fetch the file again, or compare its size with the "
-        "published one",
+        f"{where} is refused: {cause}; compare the file's size with the published one, then add "
+        "--from fetch to get it again, or replace your own copy",
         file=where.rpartition(" in ")[2],
         expected="a whole archive of plain arrays",
         got=cause,

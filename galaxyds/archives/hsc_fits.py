@@ -55,7 +55,8 @@ class TanGrid(NamedTuple):
             if isinstance(value, bool | str) or value is None or not math.isfinite(value):
                 raise ValueError(f"no number in {name}")
             values.append(float(value))
-        return cls((values[0], values[1]), (values[2], values[3]), tuple(values[4:]))
+        x, y, ra, dec, *cd = values
+        return cls((x, y), (ra, dec), (cd[0], cd[1], cd[2], cd[3]))
 
     def wcs(self) -> WCS:
         """Return it as an object of astropy."""

@@ -30,7 +30,7 @@ EMPTY_BLOCK = 3
 
 _SUFFIXES = (".fits", ".fit", ".fts")
 _COMPRESSED = (".fz", ".gz", ".bz2", ".xz", ".zip")
-_ASIDE = re.compile(r"(?i)(?:^|[._-])(?:weights?|wht|conf|rms|var|flags?|mask)(?=[._-]|$)")
+_ASIDE = re.compile(r"(?i)(?:^|[._-])(?:weights?|wht|conf|rms|var|variance|flags?|mask)(?=[._-]|$)")
 _WEIGHTS = (".weight", "_weight", "-weight", ".wht", "_wht")
 _TYPES = {-32: ">f4", -64: ">f8"}
 _AROUND = EMPTY_BLOCK  # pixels around a patch that decide what is empty in it
@@ -269,7 +269,7 @@ def _only_image(headers: list[Any], path: Path) -> int:
     images = [
         n for n, header in enumerate(headers)
         if header.get("NAXIS", 0) >= 2 and header.get("XTENSION", "IMAGE") == "IMAGE"
-        and not _ASIDE.search(str(header.get("EXTNAME", "")))
+        and not any(_ASIDE.search(str(header.get(k, ""))) for k in ("EXTNAME", "EXTTYPE"))
     ]  # fmt: skip
     if not images and any(header.get("ZIMAGE") for header in headers):
         raise _compressed(path, ".fz")

@@ -12,18 +12,17 @@ from dataclasses import replace
 from galaxyds.pixels.flags import PADDING_FLAGS
 from galaxyds.spec import (
     Band,
-    Citation,
     Column,
     Config,
     Cut,
     DatasetSpec,
     Erratum,
     ExtraSplit,
-    Licence,
     Pixels,
     PublishedCount,
 )
 from galaxyds.specs import _multimodal as multimodal
+from galaxyds.specs._deep import CITATIONS, LICENCE
 from galaxyds.specs._hsc import BANDS as HSC_BANDS
 from galaxyds.specs._hsc import NAMES as HSC_NAMES
 from galaxyds.specs._hsc import band_columns
@@ -156,45 +155,6 @@ ERRATA = (
     *multimodal.ERRATA,
 )  # fmt: skip
 
-_CITATIONS = (
-    *multimodal.PAPER_CITATIONS,
-    *(
-        Citation(key=key, role=role, text=f"{who} {year}, {title}, {where}",
-                 bibtex=f"@article{{{key},\n  author = {{{names}}},\n  title = {{{title}}},\n"
-                 f"  journal = {{{where.split()[0].rstrip(',')}}},\n  year = {{{year}}}\n}}")
-        for key, role, who, names, year, title, where in (
-            ("aihara2019", "survey", "Aihara, H. et al.", "Aihara, Hiroaki and others", 2019,
-             "Second data release of the Hyper Suprime-Cam Subaru Strategic Program",
-             "PASJ 71, 114"),
-            ("sawicki2019", "u bands", "Sawicki, M. et al.", "Sawicki, Marcin and others", 2019,
-             "The CFHT large area U-band deep survey (CLAUDS)", "MNRAS 489, 5202"),
-            ("desprez2023", "how the images were put together", "Desprez, G. et al.",
-             "Desprez, Guillaume and others", 2023,
-             "Combining the CLAUDS and HSC-SSP surveys", "A&A 670, A82"),
-            ("mccracken2012", "near infrared in COSMOS", "McCracken, H. J. et al.",
-             "McCracken, Henry Joy and others", 2012,
-             "UltraVISTA: a new ultra-deep near-infrared survey in COSMOS", "A&A 544, A156"),
-            ("jarvis2013", "near infrared in XMM-LSS", "Jarvis, M. J. et al.",
-             "Jarvis, Matt J. and others", 2013,
-             "The VISTA Deep Extragalactic Observations (VIDEO) survey", "MNRAS 428, 1281"),
-        )
-    ),
-)  # fmt: skip
-
-_LICENCE = Licence(
-    name="Public data of HSC-SSP, CLAUDS and ESO, free to use with acknowledgement",
-    spdx="LicenseRef-HSC-SSP-public-data",
-    redistribution="Images and catalogues of HSC, CLAUDS, UltraVISTA and VIDEO each have terms of "
-    "their own, stated on their pages. Every spectroscopic survey has, too, and what was given in "
-    "private (a team's own catalogue) is not yours to pass on: look at redshift_survey before you "
-    "publish a copy.",
-    acknowledgement="Based on data of the Hyper Suprime-Cam Subaru Strategic Program (Public Data "
-    "Release 2), of CLAUDS (MegaCam at the Canada-France-Hawaii Telescope), and of UltraVISTA and "
-    "VIDEO (VISTA at ESO). The full texts that they ask for stand on their pages; the "
-    "spectroscopic surveys ask for their own.",
-    url="https://hsc-release.mtk.nao.ac.jp/doc/index.php/acknowledging-hsc/",
-)
-
 SPEC = DatasetSpec(
     name="hsc-deep",
     title="HSC-Deep: galaxies with redshifts, ugrizy images, and J, H, Ks where there are any",
@@ -232,6 +192,6 @@ SPEC = DatasetSpec(
     stages=("query", "cut", "deduplicate", "split", "cutouts", "write", "verify"),
     paper=multimodal.PAPER,
     errata=ERRATA,
-    citations=_CITATIONS,
-    licence=_LICENCE,
+    citations=CITATIONS,
+    licence=LICENCE,
 )

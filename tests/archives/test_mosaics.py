@@ -345,6 +345,20 @@ class TestFiles:
         assert (mosaic.band, mosaic.zero_point) == ("u*", pytest.approx(27.0))
         assert (mosaic.pixels.read(slice(3, 7), slice(2, 9)) == 2.0).all()
 
+    def test_a_coadd_with_its_mask_and_variance(self, tmp_path):
+        image = fits.ImageHDU(
+            np.full((40, 40), 2.0, np.float32), projection(scale=0.168).to_header()
+        )
+        others = fits.ImageHDU(np.ones((40, 40), np.int32)), fits.ImageHDU(np.ones((40, 40), "f4"))
+        for hdu, kind in zip((image, *others), ("IMAGE", "MASK", "VARIANCE"), strict=True):
+            hdu.header["EXTTYPE"] = kind
+        head = fits.PrimaryHDU()
+        head.header["FILTER"], head.header["FLUXMAG0"] = "MegaCam-u", 10**10.8
+        fits.HDUList([head, image, *others]).writeto(tmp_path / "calexp.fits")
+        mosaic = open_mosaic(tmp_path / "calexp.fits")
+        assert mosaic.band == "u"
+        assert (mosaic.pixels.read(slice(0, 40), slice(0, 40)) == 2.0).all()
+
     def test_bands_that_are_not_used_are_left_out(self, tmp_path):
         write(tmp_path / "a.fits", np.ones((9, 9)), projection(scale=0.2), FILTER="Y", MAGZERO=None)
         write(tmp_path / "b.fits", np.ones((9, 9)), projection(scale=0.2))

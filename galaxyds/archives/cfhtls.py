@@ -7,7 +7,6 @@ photometric catalogue at VizieR, and given the reddening of the dust maps.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,15 +18,8 @@ import pyarrow as pa
 from galaxyds.archives.base import Cutout, CutoutObject, LocalFiles, Need, PointSpread
 from galaxyds.archives.cadc_cutouts import CADCCutouts
 from galaxyds.archives.cadc_tiles import CADCTiles, tile_of
-from galaxyds.archives.cfhtls_objects import (
-    CATALOG,
-    PHOTOMETRY,
-    cells,
-    compiled,
-    distinct,
-    fields,
-    only_near,
-)
+from galaxyds.archives.cfhtls_objects import compiled, fields
+from galaxyds.archives.cfhtls_photometry import photometry_near
 from galaxyds.archives.compiled import Compiled, CompiledCatalog
 from galaxyds.archives.dust import FETCH, FOLDER, SFDMap, sfd_folder
 from galaxyds.archives.redshifts import RedshiftSource
@@ -37,8 +29,6 @@ from galaxyds.errors import MissingExtraError, UsageError
 
 if TYPE_CHECKING:
     from galaxyds.archives.cadc_tiles import CFHTLSTile
-
-_LOG = logging.getLogger(__name__)
 
 
 class CFHTLSArchive(CompiledCatalog):
@@ -68,8 +58,8 @@ class CFHTLSArchive(CompiledCatalog):
         self._dust = SFDMap()
 
     def endpoints(self) -> dict[str, str]:
-        """Addresses in use, by service; and the folder of one's own tables, if there is one."""
-        own = {} if self._folder is None else {"redshift files": str(self._folder)}
+        """Addresses in use, by service; and one's own tables, if there are any."""
+        own = {} if self._folder is None else {"redshift files": own_files(self._folder)}
         return {
             **self._vizier.endpoints(), **self._tiles.endpoints(), **self._cutouts.endpoints(),
             **own,
@@ -93,19 +83,10 @@ class CFHTLSArchive(CompiledCatalog):
         )
 
     def _photometry(self, redshifts: pa.Table, tiles: Sequence[CFHTLSTile]) -> pa.Table:
-        """Bring the photometric objects next to redshifts, box by box: the catalogue is vast."""
+        """Bring the photometric objects next to the redshifts that some tile holds."""
         ra, dec = (redshifts.column(name).to_numpy() for name in ("ra", "dec"))
         held = redshifts.filter(pa.array(tile_of(ra, dec, tiles) >= 0))
-        ra, dec = (held.column(name).to_numpy() for name in ("ra", "dec"))
-        boxes = list(cells(ra, dec))
-        parts = []
-        for number, box in enumerate(boxes, 1):
-            inside = held.filter(pa.array(box.holds(ra, dec)))
-            found = self._vizier.table(CATALOG, PHOTOMETRY, region=box)
-            parts.append(only_near(found, inside))
-            if number % 100 == 0 or number == len(boxes):
-                _LOG.info("photometry: %d of %d boxes", number, len(boxes))
-        return distinct(parts)
+        return photometry_near(held, self._vizier)
 
     # pixels ----------------------------------------------------------------------------------
 
@@ -135,6 +116,12 @@ def _readings(source: RedshiftSource) -> Iterator[Reading]:
         yield read_survey(raw, survey, where=where)
 
 
+def own_files(folder: Path) -> str:
+    """Name the files of a folder and their sizes, without the folder: it is nobody's business."""
+    found = sorted(folder.iterdir()) if folder.is_dir() else []
+    return ", ".join(f"{p.name} ({p.stat().st_size} bytes)" for p in found if p.is_file())
+
+
 def dust_needs() -> tuple[Need, ...]:
     """Return what the reddening of a place needs: a package, and maps."""
     try:
@@ -148,4 +135,4 @@ def dust_needs() -> tuple[Need, ...]:
     )
 
 
-__all__ = ["CFHTLSArchive", "dust_needs"]
+__all__ = ["CFHTLSArchive", "dust_needs", "own_files"]

@@ -188,7 +188,10 @@ def test_objects_next_to_redshifts_are_kept_once():
 def test_the_archive_keeps_the_contracts_and_says_what_it_needs(tmp_path, monkeypatch):
     monkeypatch.setenv("GALAXYDS_CADC_TAP_URL", "http://127.0.0.1:1/argus")
     monkeypatch.setenv("GALAXYDS_SFD_DIR", str(tmp_path))
-    archive = CFHTLSArchive(local=LocalFiles(redshifts=tmp_path))
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "deep2.csv").write_text("RA,DEC\n")
+    archive = CFHTLSArchive(local=LocalFiles(redshifts=own))
     assert isinstance(archive, CatalogArchive)
     assert isinstance(archive, CompiledArchive)
     assert isinstance(archive, CutoutArchive)
@@ -196,7 +199,7 @@ def test_the_archive_keeps_the_contracts_and_says_what_it_needs(tmp_path, monkey
     assert archive.departures() == ()
     told = archive.endpoints()
     assert told["holdings"] == "http://127.0.0.1:1/argus"
-    assert told["redshift files"] == str(tmp_path)
+    assert told["redshift files"] == "deep2.csv (7 bytes)"  # and no folder of this machine
     assert "cutouts" in told
     assert [need.present for need in archive.needs()][-1] is False
     write_maps(tmp_path)

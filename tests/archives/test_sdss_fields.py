@@ -267,7 +267,7 @@ class TestRealFields:
 
 
 def test_the_simulated_survey_answers_through_its_field_table():
-    runs = tuple(run for run in release("DR12").footprint.runs if 9101 <= run.number <= 9104)
+    runs = tuple(run for run in release("DR12").footprint.runs if 9291 <= run.number <= 9294)
     archive = SimulatedSDSS(footprint=Footprint(runs=runs, camcols=(2, 3)), release="DR12")
     assert isinstance(archive, CoverageArchive)
     footprint = archive.footprint

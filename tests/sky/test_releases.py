@@ -16,8 +16,8 @@ REGION = Region(ra_min=180.0, ra_max=180.2, dec_min=1.0, dec_max=1.2)
 # Two runs over the same place: secondaries, repeats, every table filled.
 SMALL = Footprint(
     runs=(
-        Run(number=9101, ra=180.0, dec=1.0, first=11, last=14),
-        Run(number=9102, ra=180.07, dec=1.02, first=31, last=33),
+        Run(number=9291, ra=180.0, dec=1.0, first=11, last=14),
+        Run(number=9292, ra=180.07, dec=1.02, first=31, last=33),
     ),
     camcols=(1, 2, 3),
 )

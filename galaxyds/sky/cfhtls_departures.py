@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 _DEPARTURES = """
-The footprint is seven tiles of 0.22 degrees (the survey's measure one degree), four near the place
-of W4 and three near that of W1: 0.33 square degrees; two of them were observed with the new i
+The footprint is nine tiles of 0.155 degrees (the survey's measure one degree), six near the place
+of W4 and three near that of W1: 0.2 square degrees; three of them were observed with the new i
 filter, and one lacks u, so no object comes from it.
 
 Every spectroscopic survey of the paper but COSMOS2020 observes both fields, with selection limits

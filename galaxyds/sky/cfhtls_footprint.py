@@ -46,7 +46,7 @@ class SkyTile:
 
     tile_ra: int
     tile_dec: int
-    pixels: int = 4200
+    pixels: int = 3000
     new_i: bool = False
     missing: tuple[str, ...] = ()
 
@@ -175,13 +175,14 @@ class CFHTLSFootprint:
 
 DEFAULT_CFHTLS_FOOTPRINT = CFHTLSFootprint(
     tiles=(
-        SkyTile(tile_ra=221318, tile_dec=11500),
-        SkyTile(tile_ra=221409, tile_dec=11500, new_i=True),
-        SkyTile(tile_ra=221318, tile_dec=12740),
-        SkyTile(tile_ra=221409, tile_dec=12740),
+        *(
+            SkyTile(tile_ra=tile_ra, tile_dec=tile_dec, new_i=tile_ra == 221354)
+            for tile_dec in (11500, 12400)
+            for tile_ra in (221318, 221354, 221430)
+        ),
         SkyTile(tile_ra=21800, tile_dec=-70000, new_i=True),
-        SkyTile(tile_ra=21851, tile_dec=-70000),
-        SkyTile(tile_ra=21942, tile_dec=-70000, missing=("u",)),
+        SkyTile(tile_ra=21836, tile_dec=-70000),
+        SkyTile(tile_ra=21912, tile_dec=-70000, missing=("u",)),
     )
 )
-"""Seven tiles of 0.22 degrees, of which one lacks u: 0.33 square degrees."""
+"""Nine tiles of 0.155 degrees, of which one lacks u: 0.2 square degrees."""

@@ -112,7 +112,7 @@ def test_pixels_hold_the_light_of_stars(coadd):
     sky = CFHTLSCoadd(coadd.universe, DEFAULT_CFHTLS_FOOTPRINT)
     placed = sky._of_tile(tile)
     light = 10 ** (0.4 * (30 - placed.sources.magnitude[:, 3]))
-    within = (np.minimum(placed.x, placed.y) > 45) & (np.maximum(placed.x, placed.y) < 4150)
+    within = (np.minimum(placed.x, placed.y) > 45) & (np.maximum(placed.x, placed.y) < 2950)
     bright = within & (placed.sources.kind == STAR) & (placed.sources.magnitude[:, 3] < 20)
     alone = [
         n

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,8 +12,15 @@ from astropy.wcs import WCS
 from scipy.ndimage import maximum_filter
 
 from galaxyds.archives.mosaic_files import emptied, open_mosaic
-from galaxyds.archives.mosaic_headers import band_of, zero_point_of
-from galaxyds.archives.mosaics import REACH, Mosaics, need
+from galaxyds.archives.mosaic_headers import (
+    FILTER_KEYWORDS,
+    FLUX_KEYWORDS,
+    MAGNITUDE_KEYWORDS,
+    SYSTEM_KEYWORDS,
+    band_of,
+    zero_point_of,
+)
+from galaxyds.archives.mosaics import EXPECTED, REACH, Mosaics, need
 from galaxyds.errors import DataIntegrityError, UsageError
 
 PLACE = (150.105, 2.203)
@@ -379,3 +387,11 @@ class TestNothingThere:
     def test_a_folder_of_files_is_there(self, tmp_path):
         write(tmp_path / "b.fits", np.ones((9, 9)), projection(scale=0.2))
         assert need(tmp_path).present
+
+
+def test_the_documentation_names_every_keyword():
+    page = (Path(__file__).resolve().parents[2] / "docs" / "mosaics.md").read_text()
+    for keyword in (*FILTER_KEYWORDS, *MAGNITUDE_KEYWORDS, *FLUX_KEYWORDS, *SYSTEM_KEYWORDS[:1]):
+        assert f"`{keyword}`" in page
+    for one in EXPECTED:
+        assert one.split(" ")[0] in page

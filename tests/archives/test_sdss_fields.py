@@ -284,3 +284,17 @@ def test_the_simulated_survey_answers_through_its_field_table():
             m = RADIUS / 0.396
             shown = (x > -m) & (x < 2048 + m) & (y > -m) & (y < 1489 + m)
             assert all(tile in found[place] for place in np.flatnonzero(shown))
+
+
+def test_batch_queries_run_in_the_context_of_the_release(casjobs, http, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("GALAXYDS_SDSS_CASJOBS_URL", casjobs.rest_url)
+    monkeypatch.setenv("GALAXYDS_SDSS_AUTH_URL", casjobs.auth_url)
+    monkeypatch.setenv("GALAXYDS_SDSS_USER", "ada")
+    monkeypatch.setenv("GALAXYDS_SDSS_PASSWORD", "canary-password")
+    archive = SDSSArchive(release="DR12", catalog="casjobs")
+    archive._catalog.execute.http = http  # without pauses
+    assert archive.covering(np.array([336.66]), np.array([-0.93]), radius=10.0) == [(TILE,)]
+    jobs = [request.path for request in casjobs.requests if request.path.endswith("/jobs")]
+    assert jobs
+    assert all("/contexts/DR12/" in path for path in jobs)

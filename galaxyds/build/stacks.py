@@ -116,7 +116,7 @@ class StackUnit:
         Returns
         -------
         tuple of str
-            Frames that could not be had, one line each.
+            Frames that could not be had, one line for each tile and reason.
 
         Raises
         ------
@@ -135,7 +135,7 @@ class StackUnit:
             if not layers.why_not(place) and (reasons := layers.reasons(place))
         ]
         write_shard(self.shard, _arrays(layers), dropped, notes)
-        return tuple(layers.told)
+        return layers.told()
 
 
 class _Layers:
@@ -147,15 +147,13 @@ class _Layers:
         Frames on which an object's position lies.
     lacking : dict of (int, int) to str
         Why a frame of an object (by its place) in a band (by its number) could not be had.
-    told : list of str
-        The same by frame, one line each.
     """
 
     def __init__(self, unit: StackUnit) -> None:
         self.unit = unit
         self.depth = np.zeros((unit.count, len(unit.bands)), np.int16)
         self.lacking: dict[tuple[int, int], str] = {}
-        self.told: list[str] = []
+        self._lost: dict[tuple[Tile, str], list[str]] = defaultdict(list)
         self._held: dict[tuple[int, int], list[tuple[NDArray[np.float32], float]]] = defaultdict(
             list
         )
@@ -179,9 +177,15 @@ class _Layers:
 
     def miss(self, tile: Tile, band: int, places: Sequence[int], *, reason: str) -> None:
         """Note a frame that could not be had."""
-        name = "-".join(str(part) for part in tile)
-        self.told.append(f"frame {name} {self.unit.bands[band]}: {reason}")
+        self._lost[tile, reason].append(self.unit.bands[band])
         self.lacking.update({(place, band): reason for place in places})
+
+    def told(self) -> tuple[str, ...]:
+        """The frames that could not be had, a line for each tile and reason."""
+        return tuple(
+            f"frames {'-'.join(str(part) for part in tile)} ({', '.join(bands)}): {reason}"
+            for (tile, reason), bands in self._lost.items()
+        )
 
     def combined(self, place: int, band: int) -> NDArray[np.float32]:
         """One object's stack in one band, (size, size); NaN where no frame has data.

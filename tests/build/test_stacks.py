@@ -233,11 +233,10 @@ def test_every_frame_is_fetched_once(calm):
     assert not (calm.workspace.directory / "frames").exists(), "frames are given up at the end"
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_an_interrupted_build_goes_on_to_the_same_bytes(calm, archive, tmp_path, jobs, monkeypatch):
+def test_an_interrupted_build_goes_on_to_the_same_bytes(calm, archive, tmp_path, monkeypatch):
     monkeypatch.setattr("galaxyds.build.stacks._MOST_LAYERS", 1)  # every object a unit
     (archive.folder / "down-2-1-12").touch()
-    context = context_of(archive, tmp_path, jobs=jobs)
+    context = context_of(archive, tmp_path, jobs=2)
     with pytest.raises(ArchiveError, match="units failed"):
         run(context)
     partial = context.workspace.partial("cutouts") / "shards"
@@ -401,3 +400,10 @@ def test_a_shard_tells_the_depth_of_every_band(calm, tmp_path):
             x, y = wcs_of(tile, band).wcs_world2pix(ra, dec, 0)
             depth += (x >= -0.5) & (x < SHAPE[1] - 0.5) & (y >= -0.5) & (y < SHAPE[0] - 0.5)
         assert shard["depth"][:, k].tolist() == depth[order].tolist()
+
+
+def test_a_unit_tells_its_lost_frames_tile_by_tile(archive, calm, tmp_path):
+    for band in BANDS:
+        (archive.folder / file_name((2, 1, 11), band)).unlink()
+    unit = next(stack_units(calm, archive, tmp_path / "shards"))
+    assert unit.work() == ("frames 2-1-11 (g, r): no data in the archive",)

@@ -14,114 +14,23 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from galaxyds.archives.base import CatalogQuery
 from galaxyds.archives.compiled import position_id
-from galaxyds.archives.tabular import schema
+from galaxyds.archives.deep_photometry import HSC_BANDS, MATCH_RADIUS, PER_BAND
 from galaxyds.catalog.positions import nearest
 from galaxyds.catalog.specz import TRAINING
-from galaxyds.spec import Column
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from galaxyds.archives.catalog import SQLCatalog
 
     Floats = NDArray[np.float64]
     Reddening = Callable[[Floats, Floats], Floats]
     Covering = Callable[[Floats, Floats], Mapping[str, NDArray[np.bool_]]]
 
-RERUN = "pdr2_dud"
-"""The Deep and UltraDeep layers of PDR2: rerun of the coadds, and schema of the catalogue."""
-HSC_BANDS = ("g", "r", "i", "z", "y")
 NIR_BANDS = ("J", "H", "Ks")
 U_BANDS = ("u*", "u")
 """Names of the two u filters, the preferred one first."""
-MATCH_RADIUS = 1.0
-"""Arcseconds within which a redshift and an object of the HSC catalogue are one."""
-TOGETHER = 2000
-"""Positions of one statement: below the longest that is sent."""
 NO_MAGNITUDE = 90.0
 """Magnitudes of this and more are codes for a missing one."""
-
-_PER_BAND = (("cmodel_mag", "float32"), ("cmodel_magsigma", "float32"))
-_NUMBER = Column(name="number", dtype="int64", archive="t.n", description="position asked for")
-_PRIMARY = Column(name="isprimary", dtype="bool", archive="f.isprimary", description="not a copy")
-PHOTOMETRY = (
-    _NUMBER,
-    Column(name="object_id", dtype="int64", archive="f.object_id", description="id"),
-    Column(name="ra", dtype="float64", archive="f.ra", description="degrees"),
-    Column(name="dec", dtype="float64", archive="f.dec", description="degrees"),
-    Column(name="tract", dtype="int32", archive="f.tract", description="tract"),
-    Column(name="patch", dtype="int32", archive="f.patch", description="100 x + y"),
-    *(
-        Column(name=f"{b}_{stem}", dtype=dtype, archive=f"f.{b}_{stem}", nullable=True,
-               description=stem)
-        for stem, dtype in _PER_BAND
-        for b in HSC_BANDS
-    ),
-    *(
-        Column(name=f"{b}_inputcount", dtype="int32", archive=f"f.{b}_inputcount_value",
-               nullable=True, description="exposures at the centre")
-        for b in HSC_BANDS
-    ),
-)  # fmt: skip
-"""What is asked of the catalogue."""
-
-
-def photometry(
-    catalog: SQLCatalog, ra: Floats, dec: Floats, *, together: int = TOGETHER
-) -> pa.Table:
-    """Ask the catalogue for the primary objects near positions.
-
-    Parameters
-    ----------
-    catalog : SQLCatalog
-        Speaks PostgreSQL.
-    ra, dec : ndarray of float64, shape (n,)
-        Degrees.
-    together : int
-        Positions of one statement.
-
-    Returns
-    -------
-    pyarrow.Table
-        Columns :data:`PHOTOMETRY`; each object once, by its id.
-
-    Raises
-    ------
-    ArchiveError
-        If the archive refuses, fails, truncates or answers nonsense.
-    CredentialsError
-        If it does not accept the account.
-    """
-    # Neighbours on the sky stand together, so that a statement looks at few places.
-    order = np.lexsort((ra, np.floor(dec * 20), np.floor(ra)))
-    tables = [schema(PHOTOMETRY).empty_table()]
-    for start in range(0, len(order), together):
-        some = order[start : start + together]
-        tables.append(catalog.rows(near(ra[some], dec[some])))
-    table = pa.concat_tables(tables)
-    _, first = np.unique(table.column("object_id").to_numpy(), return_index=True)
-    return table.take(pa.array(first)).combine_chunks()
-
-
-def near(ra: Floats, dec: Floats) -> CatalogQuery:
-    """Make the question for the primary objects within :data:`MATCH_RADIUS` of positions."""
-    listed = ",".join(
-        f"({n},{a:.8f},{d:.8f})"
-        for n, (a, d) in enumerate(zip(ra.tolist(), dec.tolist(), strict=True))
-    )
-    low, high = float(dec.min()) - 0.001, float(dec.max()) + 0.001
-    return CatalogQuery(
-        columns=PHOTOMETRY,
-        # The strip of declination tells the database where nothing can be.
-        tables=f"(VALUES {listed}) AS t (n, ra, dec) JOIN {RERUN}.forced AS f "
-        f"ON f.dec BETWEEN {low:.4f} AND {high:.4f} "
-        f"AND conesearch(f.coord, t.ra, t.dec, {MATCH_RADIUS:g})",
-        predicates=("isprimary",),
-        key=_NUMBER.name,
-        vocabulary=(*PHOTOMETRY, _PRIMARY),
-    )
 
 
 def objects(
@@ -134,7 +43,7 @@ def objects(
     redshifts : pyarrow.Table
         Columns of :class:`galaxyds.catalog.specz.Compilation`.
     found : pyarrow.Table
-        As :func:`photometry` returns it.
+        As :func:`galaxyds.archives.deep_photometry.photometry` returns it.
     covering : callable
         Takes right ascensions and declinations in degrees, says which mosaic bands show them.
     ebv : callable
@@ -169,7 +78,7 @@ def objects(
             "patch": pc.coalesce(taken.column("patch"), pa.scalar(-1, pa.int32())),
             **{
                 f"{b}_{stem}": _magnitudes(taken.column(f"{b}_{stem}"))
-                for stem, _ in _PER_BAND
+                for stem, _ in PER_BAND
                 for b in HSC_BANDS
             },
             "hsc_coverage": bits(

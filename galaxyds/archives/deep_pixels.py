@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from galaxyds.archives.base import NO_DATA, Cutout, CutoutObject
-from galaxyds.archives.deep_objects import HSC_BANDS, U_BANDS
+from galaxyds.archives.deep_objects import U_BANDS
+from galaxyds.archives.deep_photometry import HSC_BANDS
 
 if TYPE_CHECKING:
     from astropy.wcs import WCS

@@ -6,11 +6,14 @@ five bands of HSC from its cutout service; u and the near infrared from mosaics 
 
 from __future__ import annotations
 
+import hashlib
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+import platformdirs
 
 from galaxyds import settings
 from galaxyds.archives.base import (
@@ -22,15 +25,10 @@ from galaxyds.archives.base import (
     Need,
     PointSpread,
 )
-from galaxyds.archives.cfhtls import dust_needs
+from galaxyds.archives.cfhtls import dust_needs, own_files
 from galaxyds.archives.compiled import Compiled, CompiledCatalog
-from galaxyds.archives.deep_objects import (
-    HSC_BANDS,
-    RERUN,
-    TOGETHER,
-    objects,
-    photometry,
-)
+from galaxyds.archives.deep_objects import objects
+from galaxyds.archives.deep_photometry import HSC_BANDS, RERUN, TOGETHER, photometry
 from galaxyds.archives.deep_pixels import MARGIN, assembled, side
 from galaxyds.archives.dust import SFDMap
 from galaxyds.archives.hsc import HSCCatalog
@@ -80,6 +78,10 @@ class DeepArchive(CompiledCatalog):
     def photometric(self) -> SQLCatalog:
         """The catalogue of HSC."""
 
+    def answers(self) -> Path | None:
+        """Folder where answers of that catalogue are kept, if they are."""
+        return None
+
     @property
     @abstractmethod
     def mosaics(self) -> Mosaics:
@@ -101,7 +103,7 @@ class DeepArchive(CompiledCatalog):
         self.reddening(np.zeros(1), np.zeros(1))
         redshifts, tallies = compile_redshifts(self.readings())
         places = (redshifts.column(name).to_numpy() for name in ("ra", "dec"))
-        found = photometry(self.photometric, *places, together=self.together)
+        found = photometry(self.photometric, *places, together=self.together, folder=self.answers())
         table = objects(redshifts, found, covering=mosaics.covering, ebv=self.reddening)
         return Compiled(table, tallies)
 
@@ -195,6 +197,11 @@ class HSCDeepArchive(DeepArchive):
         """The catalogue of PDR2, over jobs."""
         return HSCCatalog(self._jobs, service="HSC catalogue")
 
+    def answers(self) -> Path:
+        """Folder of answers, by the address that gave them."""
+        name = hashlib.blake2b(self._jobs.base.encode(), digest_size=8).hexdigest()
+        return Path(platformdirs.user_cache_dir("galaxyds")) / "hsc-deep" / name
+
     @property
     def mosaics(self) -> Mosaics:
         """The mosaics of the folder, opened at the first use."""
@@ -218,13 +225,17 @@ class HSCDeepArchive(DeepArchive):
         return self._cutouts.cutout_bytes(own, half_size=half_size + MARGIN)
 
     def endpoints(self) -> dict[str, str]:
-        """Addresses in use, by service; files of one's own by what they are."""
+        """Addresses in use, by service; files of one's own by name and size."""
         used = {
             "catalog": shown_url(self._jobs.base),
             CUTOUTS_ENDPOINT: shown_url(self._cutouts.url),
             **VizieR().endpoints(),
         }
-        return {**used, "mosaics": "files of whoever built it"}
+        if self.local.redshifts is not None:
+            used["redshift files"] = own_files(self.local.redshifts)
+        if self.local.mosaics is not None:
+            used["mosaic files"] = own_files(self.local.mosaics)
+        return used
 
     def needs(self) -> tuple[Need, ...]:
         """An account of the survey, mosaics, and the dust maps with what reads them."""

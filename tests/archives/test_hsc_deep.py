@@ -23,7 +23,7 @@ from galaxyds.archives.deep_pixels import TRACTS, assembled, window
 from galaxyds.archives.hsc_deep import FIELDS, HSCDeepArchive
 from galaxyds.archives.mosaics import Mosaics
 from galaxyds.archives.simulated_deep import SimulatedDeep
-from galaxyds.errors import CredentialsError, UsageError
+from galaxyds.errors import ArchiveError, CredentialsError, UsageError
 from galaxyds.sky.cells import Region
 from galaxyds.sky.deep_mosaics import write_mosaics
 from galaxyds.sky.hsc_conditions import DEEP
@@ -116,6 +116,24 @@ def test_the_rows_are_those_of_the_simulated_archive(archive, services, compiled
     assert all("conesearch(f.coord" in j.sql and "pdr2_dud.forced" in j.sql
                for j in services.jobs.values())  # fmt: skip
     assert all(request.path.startswith("/datasearch") for request in services.requests)
+
+
+def test_what_was_answered_is_not_asked_again(archive, services, compiled, monkeypatch):
+    monkeypatch.setattr(HSCDeepArchive, "together", 400)
+    services.fail(*[Fault("job-error", where="/submit", body=b"out of memory")] * 9)
+    with pytest.raises(ArchiveError, match="out of memory"):
+        archive._objects()
+    services.faults.clear()
+    first = archive._objects().table
+    asked = len(services.jobs)
+    assert asked > 6
+    again = archive._objects().table
+    assert len(services.jobs) == asked
+    assert again.equals(first)
+    one = next(archive.answers().glob("*.parquet"))
+    one.write_bytes(b"damaged")
+    assert archive._objects().table.equals(first)
+    assert len(services.jobs) == asked + 2  # a count, and its rows
 
 
 def test_the_cutouts_are_those_of_the_simulated_archive(archive, services, sky, compiled):

@@ -69,16 +69,11 @@ def _release(spec: DatasetSpec) -> Source:
 
 def _sdss(spec: DatasetSpec, simulated: bool, local: LocalFiles) -> Source:
     from galaxyds.archives.sdss import SDSSArchive
-    from galaxyds.archives.simulated import SimulatedSDSS
-
-    del local
-    if spec.data_release == "DR17":
-        return SimulatedSDSS() if simulated else SDSSArchive()
     from galaxyds.archives.simulated import simulated_sdss
 
-    if simulated:
-        return simulated_sdss(spec.data_release)
-    return SDSSArchive(release=spec.data_release)
+    del local
+    release = spec.data_release
+    return simulated_sdss(release) if simulated else SDSSArchive(release=release)
 
 
 def _hsc(spec: DatasetSpec, simulated: bool, local: LocalFiles) -> Source:

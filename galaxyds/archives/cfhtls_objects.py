@@ -8,6 +8,7 @@ and counts it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -46,6 +47,8 @@ NOTHING = "none"
 """What stands where a text is missing: archives do not tell an empty text from a missing one."""
 NO_TILE = -1
 """``tile_ra`` of an object that no complete tile holds."""
+ROOM = 6.2
+"""Arcseconds from an object to the edge of its tile at least: half a cutout, and a pixel."""
 CELL = 0.25
 """Degrees of the boxes in which the catalogue is asked around redshifts."""
 
@@ -140,6 +143,8 @@ def in_tiles(
 ) -> tuple[NDArray[np.int32], list[str]]:
     """Choose for each position the complete tile whose edges are farthest from it.
 
+    Tiles overlap, so that only the rim of the survey has no room for a whole cutout.
+
     Parameters
     ----------
     tiles : sequence of CFHTLSTile
@@ -153,7 +158,11 @@ def in_tiles(
     i_filter : list of str
         :data:`NOTHING` where there is none.
     """
-    complete = [tile for tile in tiles if all(band in tile.artifacts for band in BANDS)]
+    complete = [
+        replace(tile, half_width=tile.half_width - ROOM / 3600)
+        for tile in tiles
+        if all(band in tile.artifacts for band in BANDS)
+    ]
     chosen = tile_of(ra, dec, complete)
     names = np.array([*(t.tile for t in complete), (NO_TILE, 0)], np.int32).reshape(-1, 2)
     filters = [*(t.i_filter for t in complete), NOTHING]

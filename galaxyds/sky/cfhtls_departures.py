@@ -20,7 +20,7 @@ of neighbours and without faint false detections; flags but those of stars are d
 
 Galaxies are a de Vaucouleurs bulge and an exponential disk of five types, below redshift 3: no
 arms, bars, knots, tails or mergers; galaxies, stars and quasars are placed independently, and the
-few redshifts above 3 are wrong ones.
+few redshifts above 3 are wrong ones or of quasars.
 
 The PSF is a round Moffat profile (exponent 2.5), one per tile and band; it does not depend on the
 colour of the source.
@@ -33,7 +33,7 @@ The sky is subtracted perfectly: no residual background, halos, scattered light,
 bleeding or satellites; stars do not saturate, and none is brighter than r = 13.
 
 Masked pixels are squares of 9 arcsec at random in single bands, which one cutout in a hundred
-shows; they are NaN. Cutouts at the edges of the footprint are smaller than asked.
+shows; they are NaN.
 
 Dust is a smooth field on the scale of Schlegel et al. 1998, and its E(B-V) is known exactly.
 

@@ -71,8 +71,8 @@ COLUMNS = (
 CUTS = (
     Cut(name="training-sample", sql="sample = 'training'", source="Sect. 2.4",
         why="surveys 15 to 17 of Table 1 test the networks of HSC-Deep only"),
-    Cut(name="redshift-positive", sql="redshift > 0", source="Sect. 2.4",
-        why="no stars, no sentinels (the compilation has removed and counted them already)"),
+    Cut(name="redshift-positive", sql="redshift > 0", source="Sect. 2.4", has_effect=False,
+        why="no stars, no sentinels: the compilation has removed and counted them already"),
     Cut(name="redshift-high", sql="redshift <= 6", source="Table 1",
         why="no survey goes further: what lies beyond is a code"),
     Cut(name="photometry", sql="separation <= 1", source="not stated",
@@ -80,7 +80,7 @@ CUTS = (
     Cut(name="magnitude", sql="mag_i > 0 AND mag_i < 25", source="Sect. 2.4",
         why="the bins of the sample end at i = 25"),
     Cut(name="in-tile", sql="tile_ra >= 0", source="Sect. 2.2",
-        why="a tile of the survey that has all five bands"),
+        why="a tile of the survey that has all five bands, and room for the whole cutout"),
 )  # fmt: skip
 
 ERRATA = (

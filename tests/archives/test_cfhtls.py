@@ -125,7 +125,8 @@ def test_tiles_hold_what_is_deepest_inside_and_complete():
             # tangents of the offsets are the gnomonic plane's coordinates
             x = np.degrees(np.tan(away.lon.radian))
             y = np.degrees(np.tan(away.lat.radian) / np.cos(away.lon.radian))
-            depth[one.tile] = (one.half_width - max(abs(x), abs(y)), one.i_filter)
+            room = 6.2 * ARCSEC  # of a whole cutout
+            depth[one.tile] = (one.half_width - room - max(abs(x), abs(y)), one.i_filter)
         best = max(depth, key=lambda name: depth[name][0])
         if abs(depth[best][0]) < 1e-6:
             continue

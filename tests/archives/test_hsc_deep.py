@@ -25,13 +25,10 @@ from galaxyds.archives.mosaics import Mosaics
 from galaxyds.archives.simulated_deep import SimulatedDeep
 from galaxyds.errors import ArchiveError, CredentialsError, UsageError
 from galaxyds.sky.cells import Region
-from galaxyds.sky.deep_mosaics import write_mosaics
 from galaxyds.sky.hsc_conditions import DEEP
-from galaxyds.sky.hsc_fits import cutout_fits
-from galaxyds.sky.redshift_surveys import raw_tables
-from galaxyds.sky.surveys import HSC
-from tests.archives.test_dust import pixel, plane, write_maps
-from tests.servers import Fault, HSCEmulator
+from tests.archives.test_dust import pixel, plane
+from tests.servers import Fault
+from tests.servers.deep import deep_emulator, local_files, point_there
 from tests.sky.deep_small import BANDS, SMALL, A, wanted
 
 HALF = 32 * 0.168
@@ -50,48 +47,21 @@ def compiled(sky):
 
 
 @pytest.fixture(scope="module")
-def folders(sky, tmp_path_factory):
-    """What a user would have downloaded."""
-    folder = tmp_path_factory.mktemp("local")
-    for name in ("mosaics", "redshifts"):
-        (folder / name).mkdir()
-    write_mosaics(sky.universe, SMALL, folder / "mosaics")
-    found: dict[str, list[pa.Table]] = {}
-    for region in SMALL.regions():
-        for name, raw in raw_tables(sky.universe, region, HSC).items():
-            found.setdefault(name, []).append(raw)
-    for name, parts in found.items():
-        pyarrow.csv.write_csv(pa.concat_tables(parts), folder / "redshifts" / f"{name}.csv")
-    write_maps(folder / "sfd")
-    return folder
+def local(sky, tmp_path_factory):
+    return local_files(sky, tmp_path_factory.mktemp("local"))
 
 
 @pytest.fixture
-def services(sky, folders, monkeypatch, tmp_path):
+def services(sky, local, monkeypatch, tmp_path):
     """HSC services over the sky."""
-
-    def cutout(line):
-        assert line.rerun == "pdr2_dud"
-        return cutout_fits(
-            sky.coadd, line.band, tract=line.tract, ra=line.ra, dec=line.dec,
-            half_size=line.semi_width,
-        )  # fmt: skip
-
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("GALAXYDS_SFD_DIR", str(folders / "sfd"))
-    monkeypatch.setattr("galaxyds.archives.rate.RateLimit.wait", lambda self, host: None)
-    monkeypatch.setattr("galaxyds.archives.http.Http._pause", lambda *args: 0.0)
-    monkeypatch.setattr("galaxyds.archives.hsc_jobs.FIRST_POLL", 0.0)
-    with HSCEmulator(sky.server.execute, cutout=cutout, words=()) as server:
-        for name, value in server.settings.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.setenv("GALAXYDS_VIZIER_URL", f"{server.url}/vizier")
+    with deep_emulator(sky) as server:
+        point_there(server, local, monkeypatch, tmp_path / "cache")
         yield server
 
 
 @pytest.fixture
-def archive(services, folders):
-    return HSCDeepArchive(LocalFiles(mosaics=folders / "mosaics", redshifts=folders / "redshifts"))
+def archive(services, local):
+    return HSCDeepArchive(local)
 
 
 def test_the_rows_are_those_of_the_simulated_archive(archive, services, compiled):
@@ -224,8 +194,8 @@ class TestPieces:
 
 
 class TestWhatIsMissing:
-    def test_mosaics_are_asked_for_before_anything_else(self, services, folders):
-        archive = HSCDeepArchive(LocalFiles(redshifts=folders / "redshifts"))
+    def test_mosaics_are_asked_for_before_anything_else(self, services, local):
+        archive = HSCDeepArchive(LocalFiles(redshifts=local.redshifts))
         with pytest.raises(UsageError, match=r"CLAUDS.*--mosaics|--mosaics.*CLAUDS"):
             archive._objects()
         assert services.requests == []
@@ -246,7 +216,7 @@ class TestWhatIsMissing:
         assert services.requests == []
 
 
-def test_it_is_an_archive_and_its_fields_do_not_overlap(archive, folders):
+def test_it_is_an_archive_and_its_fields_do_not_overlap(archive, local):
     assert isinstance(archive, CatalogArchive)
     assert isinstance(archive, CompiledArchive)
     assert isinstance(archive, CutoutArchive)
@@ -254,7 +224,8 @@ def test_it_is_an_archive_and_its_fields_do_not_overlap(archive, folders):
     assert archive.list_objects(BANDS) == 198  # 990 lines of five bands
     assert archive.cutout_bytes(BANDS, half_size=HALF) > 5 * 4 * 64 * 64
     shown = " ".join(archive.endpoints().values())
-    assert str(folders) not in shown
+    assert str(local.mosaics) not in shown
+    assert "simulated_A_uS.fits (" in shown
     middles = np.array([(c.ra, c.dec) for c in FIELDS])
     for n, one in enumerate(FIELDS):
         for other in middles[n + 1 :]:

@@ -88,7 +88,7 @@ def _repeats(spec: DatasetSpec) -> None:
     print("Repeats, in this order:")
     show_table(
         ("rule", "column", "kept", "why", "source"),
-        [(r.name, r.key, r.rule(), r.why, r.source) for r in spec.duplicates],
+        [(r.name, r.what, r.rule(), r.why, r.source) for r in spec.duplicates],
     )
 
 

@@ -87,7 +87,7 @@ def _config(config: Config, told: Config | None) -> None:
 def _repeats(spec: DatasetSpec) -> None:
     print("Repeats, in this order:")
     show_table(
-        ("rule", "column", "kept", "why", "source"),
+        ("rule", "what they share", "kept", "why", "source"),
         [(r.name, r.what, r.rule(), r.why, r.source) for r in spec.duplicates],
     )
 

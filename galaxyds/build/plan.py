@@ -125,6 +125,7 @@ def _fetch_bytes(context: Context, rows: int, tiles: int) -> int:
     if isinstance(archive, CutoutArchive):
         each = archive.cutout_bytes(spec.band_names(), half_size=spec.pixels.half_size)
         return rows * each
+    rows = spec.files.rows if spec.files and spec.files.rows else rows
     return rows * sum(
         int(np.prod(spec.of(product.name).image_shape())) * 4 for product in context.products
     )
@@ -136,12 +137,12 @@ def _fetch_words(context: Context, rows: int, tiles: int) -> str:
     if isinstance(context.archive, FrameArchive):
         return f"frames in up to {tiles:,} tiles"
     if isinstance(context.archive, CutoutArchive):
-        return f"cutouts in at least {_requests(context, context.archive, rows):,} requests"
+        return f"cutouts in at least {_lists(context, context.archive, rows):,} lists"
     return "published files"
 
 
-def _requests(context: Context, archive: CutoutArchive, rows: int) -> int:
-    """Requests for cutouts if every list is full."""
+def _lists(context: Context, archive: CutoutArchive, rows: int) -> int:
+    """Lists of objects if every list is full."""
     return -(-rows // archive.list_objects(context.spec.band_names()))
 
 
@@ -186,7 +187,7 @@ def _stage_plans(context: Context, rows: int, tiles: int) -> list[StagePlan]:
         "coverage": "which frames cover each object",
         "cutouts": _cutout_cost(context, rows, tiles),
         "morphology": f"{rows:,} objects in {bands} bands",
-        "fetch": "published files, every md5 checked",
+        "fetch": "published files, every size and stated md5 checked",
         "write": f"{rows:,} objects to HDF5, Parquet and hub",
         "verify": "every file read back",
     }
@@ -199,6 +200,6 @@ def _stage_plans(context: Context, rows: int, tiles: int) -> list[StagePlan]:
 def _cutout_cost(context: Context, rows: int, tiles: int) -> str:
     bands = context.spec.band_names()
     if isinstance(context.archive, CutoutArchive):
-        requests = _requests(context, context.archive, rows)
-        return f"{rows:,} objects in {len(bands)} bands, at least {requests:,} requests"
+        lists = _lists(context, context.archive, rows)
+        return f"{rows:,} objects in {len(bands)} bands, at least {lists:,} lists"
     return f"{tiles:,} tiles, {tiles * len(bands):,} frames"

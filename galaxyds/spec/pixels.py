@@ -110,6 +110,8 @@ class PublishedFiles:
         Our name of a column and theirs, where they differ.
     source : str
         Where the paper says so.
+    rows : int
+        Published number of cutouts, where they are more than the objects.
     """
 
     service: str
@@ -119,6 +121,7 @@ class PublishedFiles:
     splits: tuple[tuple[str, str, int], ...]
     names: tuple[tuple[str, str], ...]
     source: str
+    rows: int = 0
 
     def files(self, size: int) -> dict[str, str]:
         """File names of a config by our name of the split; ``all`` where one file holds them."""

@@ -179,6 +179,7 @@ SPEC = DatasetSpec(
                ("object_id", "objID"), ("redshift_err", "zErr"), ("zphot_err", "dzphot"),
                *((f"petro_mag_err_{band}", f"petroMagErr_{band}") for band in "ugriz")),
         source="P19; deepdip.iap.fr",
+        rows=659_857,
     ),
 )  # fmt: skip
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 NIR_BANDS = ("J", "H", "Ks")
 U_BANDS = ("u*", "u")
 """Names of the two u filters, the preferred one first."""
+NO_U = "none"
+"""In place of the filter's name where no mosaic shows an object."""
 NO_MAGNITUDE = 90.0
 """Magnitudes of this and more are codes for a missing one."""
 
@@ -54,8 +56,9 @@ def objects(
     pyarrow.Table
         One row per redshift: object_id (int64, that of HSC; negative where there is no photometry),
         ra, dec (of the photometry), redshift and what came with it, separation (float32 arcsec,
-        NULL without photometry), tract, patch, magnitudes, u_band (``"u*"``, ``"u"`` or empty),
-        nir_coverage (int16: 1 J, 2 H, 4 Ks), hsc_coverage (int16: 1 g ... 16 y), ebv.
+        NULL without photometry), tract, patch, magnitudes, u_band (``"u*"``, ``"u"`` or
+        :data:`NO_U`), nir_coverage (int16: 1 J, 2 H, 4 Ks), hsc_coverage (int16: 1 g ... 16 y),
+        ebv.
     """
     row, separation = match(redshifts, found)
     seen = row >= 0
@@ -125,9 +128,9 @@ def match(redshifts: pa.Table, found: pa.Table) -> tuple[NDArray[np.int64], Floa
 
 
 def u_band(covered: Mapping[str, NDArray[np.bool_]]) -> list[str]:
-    """Choose the u filter of each position: u*, else u, else none (empty)."""
+    """Choose the u filter of each position: u*, else u, else :data:`NO_U`."""
     first, second = (covered[name] for name in U_BANDS)
-    return [str(name) for name in np.where(first, U_BANDS[0], np.where(second, U_BANDS[1], ""))]
+    return [str(name) for name in np.where(first, U_BANDS[0], np.where(second, U_BANDS[1], NO_U))]
 
 
 def bits(bands: Iterable[NDArray[np.bool_]]) -> NDArray[np.int16]:

@@ -48,9 +48,9 @@ COLUMNS = (
     _column("dec", "float64", "declination in the catalogue of HSC", "deg", valid=(-90, 90)),
     _column("tract", "int32", "tract of the coadd", valid=(0, 99_999)),
     _column("patch", "int32", "patch of the coadd, 100 x + y", valid=(0, 808)),
-    _column("redshift", "float32", "redshift; spectroscopic in the training sample", valid=(0, 6)),
+    _column("redshift", "float32", "redshift; spectroscopic in the training sample", valid=(0, 9)),
     _column("redshift_survey", "string", "survey that it was taken from"),
-    _column("redshift_flag", "string", "that survey's own quality flag"),
+    _column("redshift_flag", "string", "that survey's own quality flag", nullable=True),
     _column("redshift_confidence", "float32", "confidence on the scale of VVDS: 4 certain, 3 very "
             "probable, less for prisms, grisms and photometry", valid=(0, 4)),
     _column("sample", "string", "training, test_3dhst, test_primus or test_cosmos2020"),
@@ -74,16 +74,14 @@ COLUMNS = (
 _CUTS = (
     Cut(name="photometry", sql="separation <= 1", source="not stated",
         why="an object of the HSC catalogue within an arcsecond of the redshift"),
-    Cut(name="redshift-positive", sql="redshift > 0", source="Sect. 2.4",
-        why="no stars, no sentinels (the compilation has removed and counted them already)"),
-    Cut(name="redshift-high", sql="redshift <= 6", source="Table 1",
-        why="no survey goes further: what lies beyond is a code"),
+    Cut(name="redshift-positive", sql="redshift > 0", source="Sect. 2.4", has_effect=False,
+        why="no stars, no sentinels: the compilation has removed and counted them already"),
     Cut(name="primus-bright", source="Sect. 2.4",
         sql="sample <> 'test_primus' OR (i_cmodel_mag <= 22.5 AND redshift <= 0.9)",
         why="the sample from PRIMUS is bright and near"),
     Cut(name="hsc-bands", sql="hsc_coverage = 31", source="Sect. 2.4",
         why="at least six optical bands: exposures in g, r, i, z and y"),
-    Cut(name="u-band", sql="u_band <> ''", source="Sect. 2.3; Sect. 2.4",
+    Cut(name="u-band", sql="u_band <> 'none'", source="Sect. 2.3; Sect. 2.4",
         why="at least six optical bands: a mosaic of u* or u has data"),
 )  # fmt: skip
 _INFRARED = Cut(

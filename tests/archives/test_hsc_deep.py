@@ -155,7 +155,7 @@ def test_u_star_goes_first(sky, compiled):
     assert np.array_equal(found.pixels["u"], star, equal_nan=True)
     assert not np.array_equal(star, plain, equal_nan=True)
     covered = {"u*": np.array([1, 1, 0, 0], bool), "u": np.array([1, 0, 1, 0], bool)}
-    assert u_band(covered) == ["u*", "u*", "u", ""]
+    assert u_band(covered) == ["u*", "u*", "u", "none"]
 
 
 def test_each_object_serves_one_redshift_to_learn_from_first():

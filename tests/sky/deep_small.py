@@ -1,14 +1,15 @@
-"""A small footprint of the simulated HSC-Deep: one patch of two tracts, mosaics of 200 arcsec."""
+"""A small footprint of the simulated HSC-Deep: three patches, mosaics of 200 arcsec."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from galaxyds.archives.base import CutoutObject
+from galaxyds.archives.deep_objects import NO_U
 from galaxyds.sky.deep_footprint import DeepFootprint, SkyMosaic
 from galaxyds.sky.hsc_footprint import HSCFootprint, Tract
 
-A = Tract(number=21901, ra=150.1, dec=2.2, columns=(4, 4), rows=(4, 4))
+A = Tract(number=21901, ra=150.1, dec=2.2, columns=(4, 5), rows=(4, 4))
 B = Tract(number=21902, ra=35.2, dec=-4.7, columns=(4, 4), rows=(4, 4))
 BANDS = ("u", "g", "r", "i", "z", "y", "J", "H", "Ks")
 
@@ -40,7 +41,7 @@ SMALL = DeepFootprint(
 def wanted(table, count=None):
     """Objects for the cutout service out of a compiled catalogue: all that u and HSC show."""
     rows = table.to_pandas().sort_values("object_id")
-    rows = rows[(rows.separation <= 1) & (rows.hsc_coverage == 31) & (rows.u_band != "")]
+    rows = rows[(rows.separation <= 1) & (rows.hsc_coverage == 31) & (rows.u_band != NO_U)]
     rows = rows if count is None else rows.groupby("tract").head(count)
     return rows, [
         CutoutObject(object_id=row.object_id, ra=row.ra, dec=row.dec, tile=(row.tract, row.patch))

@@ -176,8 +176,10 @@ def _fast(data: bytes, limit: int, threads: int) -> memoryview | None:
         return None
     buffer = memoryview(bytearray(limit + 1))
     filled = 0
+    # rapidgzip 0.16.1 never lets go of the file that it is given: closed, that one holds nothing.
+    source = io.BytesIO(data)
     try:
-        with IndexedBzip2File(io.BytesIO(data), parallelization=threads) as stream:
+        with source, IndexedBzip2File(source, parallelization=threads) as stream:
             while filled <= limit and (count := stream.readinto(buffer[filled:])):
                 filled += count
             offsets = sorted(stream.block_offsets()) if filled <= limit else []

@@ -169,11 +169,14 @@ class _Layers:
         )
         source = Source(frame, grids, size=unit.pixels.size, kernel=unit.pixels.kernel)
         self.depth[places, band] += source.covers
-        level = noise(frame)
-        for which in chunks(np.flatnonzero(source.touched)):
-            for k, values in zip(which, source.resampled(which), strict=True):
-                sigma = level * float(source.linear.area[k])
-                self._held[places[k], band].append((values, sigma))
+        level, touched = noise(frame), np.flatnonzero(source.touched)
+        # In one piece per frame: small arrays that stay would leave the heap full of holes.
+        layers = np.empty((len(touched), unit.pixels.size, unit.pixels.size), np.float32)
+        for some in chunks(np.arange(len(touched))):
+            layers[some] = source.resampled(touched[some])
+        for k, layer in zip(touched, layers, strict=True):
+            sigma = level * float(source.linear.area[k])
+            self._held[places[k], band].append((layer, sigma))
 
     def miss(self, tile: Tile, band: int, places: Sequence[int], *, reason: str) -> None:
         """Note a frame that could not be had."""

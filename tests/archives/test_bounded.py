@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import bz2
+import gc
 import gzip
 import io
 import subprocess
@@ -274,3 +275,13 @@ def test_kind_names_what_servers_send():
     assert kind(b"") == "an empty file"
     assert "HTML" in kind(b"\n<!doctype html>")
     assert kind(b"BZh91AY&SY") == "a bzip2 stream"
+
+
+def test_nothing_holds_the_compressed_bytes_afterwards(tmp_path, decoder):
+    """A build reads a million frames in one process: 3 MB kept of each would end it."""
+    path = tmp_path / "frame.fits.bz2"
+    path.write_bytes(STREAM)
+    decompress_bz2(path, limit=LIMIT, threads=1)
+    gc.collect()
+    files = [one for one in gc.get_objects() if type(one) is io.BytesIO and not one.closed]
+    assert not any(one.getbuffer().nbytes == len(STREAM) for one in files)

@@ -143,6 +143,7 @@ def near(ra: Floats, dec: Floats) -> CatalogQuery:
     return CatalogQuery(
         columns=PHOTOMETRY,
         # The strip of declination tells the database where nothing can be.
+        # That conesearch takes columns of a joined list, not constants alone, is not verified.
         tables=f"(VALUES {listed}) AS t (n, ra, dec) JOIN {RERUN}.forced AS f "
         f"ON f.dec BETWEEN {low:.4f} AND {high:.4f} "
         f"AND conesearch(f.coord, t.ra, t.dec, {MATCH_RADIUS:g})",

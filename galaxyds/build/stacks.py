@@ -174,7 +174,7 @@ class _Layers:
         layers = np.empty((len(touched), unit.pixels.size, unit.pixels.size), np.float32)
         for some in chunks(np.arange(len(touched))):
             layers[some] = source.resampled(touched[some])
-        for k, layer in zip(touched, layers, strict=True):
+        for k, layer in zip(touched.tolist(), layers, strict=True):
             sigma = level * float(source.linear.area[k])
             self._held[places[k], band].append((layer, sigma))
 

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from galaxyds.pixels.frame import Frame
     from galaxyds.spec import Pixels
 
-WITHOUT = "stacked without a frame that may show it"
+WITHOUT = "a frame is lacking in the stack"
 """Begins the note on an object of which a frame could not be had; the reason follows."""
 NOT_COVERED = "no frame covers it"
 """Why an object has no stack: no frame of the reference band shows its position."""
@@ -170,7 +170,6 @@ class _Layers:
         source = Source(frame, grids, size=unit.pixels.size, kernel=unit.pixels.kernel)
         self.depth[places, band] += source.covers
         level, touched = noise(frame), np.flatnonzero(source.touched)
-        # In one piece per frame: small arrays that stay would leave the heap full of holes.
         layers = np.empty((len(touched), unit.pixels.size, unit.pixels.size), np.float32)
         for some in chunks(np.arange(len(touched))):
             layers[some] = source.resampled(touched[some])

@@ -311,7 +311,7 @@ def test_a_frame_that_cannot_be_had_leaves_its_objects_flagged(calm, archive, tm
     assert flagged.tolist() == [tile in covering[int(i)] for i in found.object_id]
     assert 0 < flagged.sum() < len(flagged)
     (warning,) = read_facts(context.workspace.path("cutouts"))["warnings"]
-    assert f"{flagged.sum()} objects: stacked without a frame that may show it" in warning
+    assert f"{flagged.sum()} objects: a frame is lacking in the stack" in warning
     assert ("damaged" in warning) == (how == "damaged")
     path.write_bytes(good)
     ours, theirs = images(context), images(calm)

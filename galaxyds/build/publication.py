@@ -215,7 +215,7 @@ class _Facts:
         self._rules = list(rules)
         self._facts: dict[str, dict[str, Any]] = {
             stage: read_facts(context.workspace.path(stage))
-            for stage in ("query", "cut", "deduplicate", "cutouts")
+            for stage in ("query", "cut", "deduplicate", "coverage", "cutouts")
             if stage in context.stages
         }
 

@@ -7,6 +7,7 @@ and the objects that were left out with their reasons.
 from __future__ import annotations
 
 import contextlib
+import struct
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _KEY = "object_id"
+_MOST_MAPS = 256  # open files of a process
 _ASIDE = ("dropped_id", "dropped_reason", "noted_id", "noted_reason")
 
 
@@ -133,17 +135,39 @@ class Shards:
 
     def blocks(self, size: int = 256) -> Iterator[NDArray[np.float32]]:
         """Yield pixels (up to ``size``, bands, rows, columns) in the order of ``object_id``."""
-        held: tuple[int, NDArray[np.float32]] | None = None
+        images = _Images(self.files)
         for start in range(0, len(self.object_id), size):
             files, rows = self._file[start : start + size], self._row[start : start + size]
-            pieces = []
-            # Runs of one shard: object ids of a tile are contiguous, so a shard is read once.
-            for run in np.split(np.arange(len(files)), np.flatnonzero(np.diff(files)) + 1):
-                number = int(files[run[0]])
-                if held is None or held[0] != number:
-                    held = (number, _array(self.files[number], "image"))
-                pieces.append(held[1][rows[run]])
-            yield np.concatenate(pieces)
+            runs = np.split(np.arange(len(files)), np.flatnonzero(np.diff(files)) + 1)
+            yield np.concatenate([images.of(int(files[run[0]]))[rows[run]] for run in runs])
+
+
+class _Images:
+    """Pixels of shards: read whole at the first touch, which checks them, mapped at later ones.
+
+    Ids of one tile mostly follow one another, and then a shard is touched once.  Where they follow
+    right ascension, neighbouring tiles take turns: a row is then read alone, not with its shard.
+    """
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        self._files = files
+        self._whole: tuple[int, NDArray[np.float32]] | None = None
+        self._checked: set[int] = set()
+        self._mapped: dict[int, NDArray[np.float32]] = {}
+
+    def of(self, number: int) -> NDArray[np.float32]:
+        """Pixels of a shard, (n, bands, rows, columns)."""
+        if self._whole is not None and self._whole[0] == number:
+            return self._whole[1]
+        if number not in self._checked:
+            self._whole = (number, _array(self._files[number], "image"))
+            self._checked.add(number)
+            return self._whole[1]
+        if number not in self._mapped:
+            if len(self._mapped) >= _MOST_MAPS:
+                del self._mapped[next(iter(self._mapped))]
+            self._mapped[number] = _map(self._files[number], "image")
+        return self._mapped[number]
 
 
 def _columns(path: Path) -> dict[str, NDArray[Any]]:
@@ -166,6 +190,20 @@ def _array(path: Path, name: str) -> NDArray[np.float32]:
     with _opened(path) as shard:
         values: NDArray[np.float32] = shard[name]
         return values
+
+
+def _map(path: Path, name: str) -> NDArray[np.float32]:
+    """Map an array of a shard, whose members are stored as they are."""
+    with _opened(path) as shard, path.open("rb") as file:
+        assert shard.zip is not None
+        member = shard.zip.getinfo(f"{name}.npy")
+        # The local header repeats name and extra field, in lengths of its own (APPNOTE 4.3.7).
+        file.seek(member.header_offset + 26)
+        lengths = struct.unpack("<HH", file.read(4))
+        file.seek(member.header_offset + 30 + sum(lengths))
+        np.lib.format.read_magic(file)
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+        return np.memmap(path, dtype, "r", offset=file.tell(), shape=shape)
 
 
 @contextlib.contextmanager

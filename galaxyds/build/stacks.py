@@ -276,7 +276,7 @@ def _arrays(layers: _Layers) -> dict[str, NDArray[np.generic]]:
         "cutout_x": middle,
         "cutout_y": middle,
         "cutout_flags": flags,
-        "depth": layers.depth[kept],
+        **{f"depth_{band}": layers.depth[kept, n] for n, band in enumerate(unit.bands)},
     }
 
 

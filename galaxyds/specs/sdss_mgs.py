@@ -61,9 +61,9 @@ COLUMNS = (
     Column(name="petro_r50_r", dtype="float32", unit="arcsec", archive="po.petroR50_r",
            nullable=True, sentinel=SENTINEL, description="radius of half the Petrosian flux in r"),
     Column(name="primtarget", dtype="int32", archive="zi.primtarget",
-           description="bits of the target selection of SDSS-I and -II"),
+           nullable=True, sentinel=-1.0, description="bits of the target selection of SDSS-I and -II"),
     Column(name="science_primary", dtype="int32", archive="za.sciencePrimary",
-           description="1 = the survey's best spectrum of this place"),
+           nullable=True, sentinel=-1.0, description="1 = the survey's best spectrum of this place"),
     # What the cuts test; one value each in the dataset.
     Column(name="spec_class", dtype="string", archive="za.class", stored=False,
            description="spectroscopic class"),
@@ -77,6 +77,12 @@ COLUMNS = (
            description="1 = clean photometry"),
     Column(name="inside_mask", dtype="int32", archive="po.insideMask", stored=False,
            description="bit mask of the survey's masks, 0 = none"),
+)  # fmt: skip
+
+DEPTH = tuple(
+    Column(name=f"depth_{band}", dtype="int16", nullable=True, sentinel=-1,
+           description=f"frames that show the galaxy's position, {band} band")
+    for band in "ugriz"
 )  # fmt: skip
 
 _QUERY = "P19's query, as re-implemented"
@@ -172,6 +178,7 @@ SPEC = DatasetSpec(
     errata=ERRATA,
     citations=(*multimodal.PAPER_CITATIONS, *DR12_CITATIONS),
     licence=SDSS_DR12_LICENCE,
+    measured=DEPTH,
     files=PublishedFiles(
         service="deepdip", record="60ef1e05be2b8ebb048d951d", layout="p19", pattern="sdss.npz",
         splits=(),

@@ -61,9 +61,11 @@ COLUMNS = (
     Column(name="petro_r50_r", dtype="float32", unit="arcsec", archive="po.petroR50_r",
            nullable=True, sentinel=SENTINEL, description="radius of half the Petrosian flux in r"),
     Column(name="primtarget", dtype="int32", archive="zi.primtarget",
-           nullable=True, sentinel=-1.0, description="bits of the target selection of SDSS-I and -II"),
+           nullable=True, sentinel=-1.0,
+           description="bits of the target selection of SDSS-I and -II"),
     Column(name="science_primary", dtype="int32", archive="za.sciencePrimary",
-           nullable=True, sentinel=-1.0, description="1 = the survey's best spectrum of this place"),
+           nullable=True, sentinel=-1.0,
+           description="1 = the survey's best spectrum of this place"),
     # What the cuts test; one value each in the dataset.
     Column(name="spec_class", dtype="string", archive="za.class", stored=False,
            description="spectroscopic class"),

@@ -115,7 +115,10 @@ class WithoutPSF(SimulatedHSC):
 
 @pytest.fixture
 def without_psf(monkeypatch):
-    monkeypatch.setattr("galaxyds.build.engine.open_archive", lambda spec, kind: WithoutPSF())
+    def opened(spec, kind, *, local):
+        return WithoutPSF()
+
+    monkeypatch.setattr("galaxyds.build.engine.open_archive", opened)
     return WithoutPSF
 
 

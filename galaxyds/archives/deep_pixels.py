@@ -23,6 +23,8 @@ SCALE = 0.168
 """Arcseconds per pixel of HSC's coadds."""
 TRACTS = "coadds of several tracts"
 """Why an object has no pixels: its bands came on several grids."""
+OUTSIDE = "position outside of the delivered cutout"
+"""Why an object has no pixels: what came does not show its place."""
 
 
 def side(half_size: float) -> int:
@@ -58,7 +60,7 @@ def assembled(
     Cutout
         All bands on one grid, (size, size), HSC's pixels as they were delivered, the object within
         half a pixel of the middle; NaN where a band has no data, and bands without data at the
-        object in :attr:`Cutout.missing`.
+        object in :attr:`Cutout.missing`: of HSC in its own pixel, of mosaics around it.
     """
     own = [band for band in bands if band in HSC_BANDS]
     others = [band for band in bands if band not in HSC_BANDS]
@@ -67,8 +69,16 @@ def assembled(
     if cutout.grid is None:
         return _nothing(one, dict.fromkeys(bands, TRACTS))
     x, y = cutout.position[next(band for band in own if band in cutout.pixels)]
+    inside = [band for band, image in cutout.pixels.items() if _holds(image, x, y)]
+    # A window has the object in its middle wherever that is: what was delivered must be asked.
+    if not inside:
+        return _nothing(one, dict.fromkeys(bands, OUTSIDE))
     left, top = (int(np.floor(at - (size - 1) / 2 + 0.5)) for at in (x, y))
-    pixels = {band: window(image, top, left, size) for band, image in cutout.pixels.items()}
+    pixels = {
+        band: window(image, top, left, size)
+        for band, image in cutout.pixels.items()
+        if band in inside and np.isfinite(image[_pixel(image, x, y)])
+    }
     grid = moved(cutout.grid, left, top)
     for band in others:
         for name in U_BANDS if band == "u" else (band,):
@@ -76,7 +86,8 @@ def assembled(
             if image is not None:
                 pixels[band] = image
                 break
-    gone = {band: NO_DATA for band in others if band not in pixels}
+    lacking = [band for band in (*cutout.pixels, *others) if band not in pixels]
+    gone = {band: NO_DATA if band in (*inside, *others) else OUTSIDE for band in lacking}
     return Cutout(
         object_id=one.object_id,
         pixels=pixels,
@@ -93,6 +104,17 @@ def window(image: NDArray[np.float32], top: int, left: int, size: int) -> NDArra
     piece = image[low : max(top + size, 0), first : max(left + size, 0)]
     square[low - top : low - top + len(piece), first - left : first - left + piece.shape[1]] = piece
     return square
+
+
+def _holds(image: NDArray[np.float32], x: float, y: float) -> bool:
+    rows, columns = image.shape
+    return bool(-0.5 <= x <= columns - 0.5 and -0.5 <= y <= rows - 0.5)
+
+
+def _pixel(image: NDArray[np.float32], x: float, y: float) -> tuple[int, int]:
+    """Row and column of the pixel that holds a position; on the last edge, the last ones."""
+    row, column = (int(np.floor(at + 0.5)) for at in (y, x))
+    return min(row, image.shape[0] - 1), min(column, image.shape[1] - 1)
 
 
 def moved(grid: WCS, left: int, top: int) -> WCS:

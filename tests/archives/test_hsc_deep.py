@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pytest
+from astropy.wcs import WCS
 
 from galaxyds.archives.base import (
     NO_DATA,
@@ -19,10 +20,11 @@ from galaxyds.archives.base import (
     LocalFiles,
 )
 from galaxyds.archives.deep_objects import match, u_band
-from galaxyds.archives.deep_pixels import TRACTS, assembled, window
+from galaxyds.archives.deep_pixels import OUTSIDE, TRACTS, assembled, window
 from galaxyds.archives.hsc_deep import FIELDS, HSCDeepArchive
 from galaxyds.archives.mosaics import Mosaics
 from galaxyds.archives.simulated_deep import SimulatedDeep
+from galaxyds.build.lists import POSITION_OUTSIDE
 from galaxyds.errors import ArchiveError, CredentialsError, UsageError
 from galaxyds.sky.cells import Region
 from galaxyds.sky.hsc_conditions import DEEP
@@ -191,6 +193,35 @@ class TestPieces:
         nothing = Cutout(object_id=1, pixels={}, position={}, missing={"i": NO_DATA})
         found = assembled(nothing, one, ("u", "i"), mosaics=Mosaics([]), size=64)
         assert found.missing == {"u": NO_DATA, "i": NO_DATA}
+
+    @pytest.mark.parametrize("position", [(-10.0, 30.0), (-60.0, 30.0), (30.0, 75.6), (29.6, 9.0)])
+    def test_an_object_beside_its_cutout_has_no_pixels(self, position):
+        found = self.delivered(np.ones((76, 30), np.float32), position)
+        assert not found.pixels
+        assert found.missing == dict.fromkeys("grizy", OUTSIDE)
+
+    def test_the_reason_is_that_of_every_archive_that_cuts(self):
+        assert OUTSIDE == POSITION_OUTSIDE
+
+    def test_a_band_without_data_at_the_object_is_none(self):
+        hole = np.ones((76, 70), np.float32)
+        hole[39, 35] = np.nan
+        beside = np.ones((76, 70), np.float32)
+        beside[39, 36] = np.nan
+        found = self.delivered(np.ones((76, 70), np.float32), (35.2, 38.8), g=hole, r=beside)
+        assert found.missing == {"g": NO_DATA}
+        assert np.isnan(found.pixels["r"]).sum() == 1
+        on_the_edge = self.delivered(np.ones((76, 70), np.float32), (69.5, -0.5))
+        assert set(on_the_edge.pixels) == set("grizy")
+
+    @staticmethod
+    def delivered(image, position, **others):
+        grid = WCS(naxis=2)
+        grid.wcs.ctype = ["RA---TAN", "DEC--TAN"]
+        one = CutoutObject(object_id=1, ra=150.0, dec=2.0, tile=(1, 1))
+        raw = Cutout(object_id=1, pixels=dict.fromkeys("grizy", image) | others,
+                     position=dict.fromkeys("grizy", position), missing={}, grid=grid)  # fmt: skip
+        return assembled(raw, one, tuple("grizy"), mosaics=Mosaics([]), size=64)
 
 
 class TestWhatIsMissing:

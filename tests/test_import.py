@@ -12,3 +12,13 @@ def test_importing_galaxyds_is_light():
     assert "galaxyds" in loaded
     heavy = {"torch", "astropy", "pandas", "numpy", "pyarrow", "duckdb", "requests", "h5py"}
     assert not loaded & heavy
+
+
+def test_real_archives_leave_the_simulated_sky_alone():
+    modules = ("cadc_cutouts", "cfhtls", "hsc", "hsc_deep", "sdss", "mosaics", "redshifts")
+    code = (
+        f"import importlib, sys; [importlib.import_module('galaxyds.archives.' + name) for name in "
+        f"{modules}]; print([name for name in sys.modules if name.startswith('galaxyds.sky')])"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"

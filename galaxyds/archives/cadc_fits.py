@@ -18,13 +18,11 @@ from numpy.typing import NDArray
 from galaxyds.archives.bounded import HDU, Value, broken, scan_fits
 from galaxyds.archives.cadc_tiles import PIXEL_SCALE
 from galaxyds.archives.hsc_fits import tan_pixel
+from galaxyds.archives.tan import matrix, require_plain
 from galaxyds.errors import DataIntegrityError
 
 if TYPE_CHECKING:
     from astropy.wcs import WCS
-
-TOLERANCE = 0.005
-"""Largest relative difference between the expected and the header's pixel scale."""
 
 _TYPES = {-32: ">f4", -64: ">f8"}
 _AGAIN = "the archive sent another product: check its address"
@@ -159,39 +157,18 @@ def _window(at: float, size: int, width: int) -> tuple[int, int]:
 def _grid(hdu: HDU, path: Path, scale: float) -> dict[str, Value]:
     """Cards of a gnomonic grid, its matrix as CD; verified."""
     header = hdu.header
-    types = (header.get("CTYPE1"), header.get("CTYPE2"))
-    if types != ("RA---TAN", "DEC--TAN"):
-        raise _other(path, "CTYPE RA---TAN and DEC--TAN", repr(types))
     scaled = (header.get("BSCALE", 1), header.get("BZERO", 0)) != (1, 0)
     if scaled:
         raise _other(path, "unscaled pixel values", "BSCALE or BZERO")
+    require_plain(header, path, scale=scale, advice=_AGAIN)
     grid: dict[str, Value] = {"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN"}
     for name in ("CRPIX1", "CRPIX2", "CRVAL1", "CRVAL2"):
         grid[name] = _number(header, name, path)
-    grid |= _matrix(header, path)
-    a, b, c, d = (_float(grid[name]) for name in ("CD1_1", "CD1_2", "CD2_1", "CD2_2"))
-    found = 3600 * math.sqrt(abs(a * d - b * c))
-    if not abs(found / scale - 1) <= TOLERANCE:
-        raise _other(path, f'pixels of {scale}"', f'pixels of {found:.5g}"')
-    return grid
+    return {**grid, **dict(zip(("CD1_1", "CD1_2", "CD2_1", "CD2_2"), matrix(header), strict=True))}
 
 
-def _matrix(header: Mapping[str, Value], path: Path) -> dict[str, Value]:
-    """CD, or the product of CDELT and PC (FITS standard 4.0, section 8.1)."""
-    pairs = [(i, j) for i in (1, 2) for j in (1, 2)]
-    if any(f"CD{i}_{j}" in header for i, j in pairs):
-        return {f"CD{i}_{j}": _number(header, f"CD{i}_{j}", path, default=0.0) for i, j in pairs}
-    steps = {i: _number(header, f"CDELT{i}", path) for i in (1, 2)}
-    return {
-        f"CD{i}_{j}": steps[i] * _number(header, f"PC{i}_{j}", path, default=float(i == j))
-        for i, j in pairs
-    }
-
-
-def _number(
-    header: Mapping[str, Value], name: str, path: Path, *, default: float | None = None
-) -> float:
-    value = header.get(name, default)
+def _number(header: Mapping[str, Value], name: str, path: Path) -> float:
+    value = header.get(name)
     if isinstance(value, bool | str) or value is None or not abs(value) < 1e7:
         raise _other(path, f"a number for {name}", repr(value))
     return float(value)

@@ -25,7 +25,7 @@ from galaxyds.archives.rate import RateLimit
 from galaxyds.archives.redact import shown_url
 from galaxyds.archives.tap import TAP, TableHttp
 from galaxyds.errors import ArchiveError, one_line
-from galaxyds.sky.gnomonic import project
+from galaxyds.pixels.gnomonic import project
 
 COLLECTION, RELEASE = "CFHTTERAPIX", "T0007"
 PIXEL_SCALE = 0.186

@@ -14,7 +14,6 @@ The face of this package is small; what is behind it:
 ``frames``         frames of SDSS in the archive's format
 ``detections``     ``photometry``, ``spectroscopy``: the catalogue
 ``server``         T-SQL on that catalogue
-``gnomonic``       the projection of frames and coadds
 ``coadd``          what coadds of all surveys share
 ``hsc_*``          HSC: tracts, conditions, catalogue, PostgreSQL, coadds in Fourier space, files
 ``cfhtls_*``       CFHTLS: tiles, coadds, photometric catalogue

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from galaxyds.errors import NotInArchiveError
+from galaxyds.pixels.gnomonic import deproject, project
 from galaxyds.sky.cells import Region
-from galaxyds.sky.gnomonic import deproject, project
 from galaxyds.sky.hashing import Floats
 from galaxyds.sky.surveys import CFHTLS, Survey
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from galaxyds.pixels.gnomonic import project
 from galaxyds.sky.cells import Region
-from galaxyds.sky.gnomonic import project
 from galaxyds.sky.hashing import Floats
 from galaxyds.sky.hsc_footprint import INNER, HSCFootprint, Tract
 

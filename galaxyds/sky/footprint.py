@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from galaxyds.archives.base import Tile
 from galaxyds.errors import NotInArchiveError
+from galaxyds.pixels.gnomonic import project
 from galaxyds.sky.cells import Region
-from galaxyds.sky.gnomonic import project
 from galaxyds.sky.hashing import Floats, keyed, normal, uniform
 from galaxyds.sky.surveys import SDSS
 

@@ -6,6 +6,7 @@ import gzip
 import io
 import os
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -65,6 +66,12 @@ def client(server, http, connections, tmp_path):
         return CADCCutouts(tiles, way=way, http=session, folder=folder, connections=connections)
 
     return make
+
+
+def unsigned(tile):
+    """The tile in a catalogue without sizes and checksums."""
+    bare = {band: replace(one, md5="", bytes=0) for band, one in tile.artifacts.items()}
+    return replace(tile, artifacts=bare)
 
 
 def take(client, asked=MIDST, bands=("g",), half_size=HALF):
@@ -238,6 +245,28 @@ class TestService:
         with pytest.raises(DataIntegrityError, match=words):
             take(client(), MIDST[:1])
         assert len(server.requests) == 1
+
+    @pytest.mark.parametrize(
+        ("card", "value"),
+        [("PV1_1", 1.1), ("RADESYS", "FK4"), ("LONPOLE", 90.0), ("CD1_1", -0.093 / 3600),
+         ("A_ORDER", 2)],
+    )  # fmt: skip
+    @pytest.mark.parametrize("way", ["soda", "tiles"])
+    def test_another_projection_is_refused(self, server, client, way, card, value):
+        whole = FILES[name("g")]
+        sent = circle_cutout(whole, MIDST[0].ra, MIDST[0].dec, 0.0019) if way == "soda" else whole
+        with fits.open(io.BytesIO(sent)) as hdus:
+            body = hdus[0].data.astype(">f4").tobytes()
+            header = hdus[0].header
+            header[card] = value
+            if card == "CD1_1":
+                header["CD2_2"] = 0.372 / 3600
+        odd = header.tostring(padding=True).encode() + body + bytes(-len(body) % 2880)
+        server.fail(*[Fault("body", body=odd)] * 2)
+        made = client(way)
+        made._tiles = {one.tile: unsigned(one) for one in made._tiles.values()}
+        with pytest.raises(DataIntegrityError, match=r"expected .*, got "):
+            take(made, MIDST[:1])
 
     def test_no_service(self, server, client):
         server.soda = False

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from galaxyds.errors import NotInArchiveError
-from galaxyds.sky.gnomonic import deproject, project
+from galaxyds.pixels.gnomonic import deproject, project
 from galaxyds.sky.hsc_footprint import (
     BORDER,
     CENTER,

@@ -1,14 +1,22 @@
-"""The gnomonic projection (TAN) of frames and coadds (Calabretta & Greisen 2002, 5.1.3)."""
+"""The gnomonic projection (TAN) in degrees, one tangent point at a time.
+
+:func:`~galaxyds.pixels.tangent.deproject` is the same in radians, for many tangent points.
+"""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from galaxyds.sky.hashing import Floats
+from galaxyds.pixels import tangent
+
+if TYPE_CHECKING:
+    from galaxyds.pixels.tangent import Floats
 
 
 def project(ra: Floats, dec: Floats, *, center: tuple[float, float]) -> tuple[Floats, Floats]:
-    """Find the plane coordinates of sky positions.
+    """Find the plane coordinates of sky positions (Calabretta & Greisen 2002, 5.1.3).
 
     Parameters
     ----------
@@ -44,9 +52,5 @@ def deproject(xi: Floats, eta: Floats, *, center: tuple[float, float]) -> tuple[
     tuple of ndarray of float64
         Right ascension in [0, 360) and declination, degrees.
     """
-    east, north, d0 = np.radians(xi), np.radians(eta), np.radians(center[1])
-    along = np.cos(d0) - north * np.sin(d0)
-    ra: Floats = (center[0] + np.degrees(np.arctan2(east, along))) % 360.0
-    height = np.sin(d0) + north * np.cos(d0)
-    dec: Floats = np.degrees(np.arctan2(height, np.hypot(along, east)))
-    return ra, dec
+    ra, dec = np.asarray(center[0], np.float64), np.asarray(center[1], np.float64)
+    return tangent.deproject(np.radians(xi), np.radians(eta), ra=ra, dec=dec)

@@ -229,7 +229,7 @@ class Http:
         ArchiveError
             If the transfer is refused or fails for good, or a web page comes instead.
         DataIntegrityError
-            If the file is wrong twice.
+            If the file is wrong twice, or sound and another product than was asked.
         StorageError
             If it cannot be written.
         """
@@ -251,7 +251,7 @@ class Http:
         try:
             part.verify()
         except DataIntegrityError as error:
-            if part.rejected > 1:
+            if part.rejected > 1 or error.values.get("other_product"):
                 raise
             return Setback(error.message)
         return part.publish()

@@ -24,7 +24,9 @@ def part_bytes(target: Path) -> int:
     return part.stat().st_size if part.exists() else 0
 
 
-def require_transfer_space(target: Path, file: RemoteFile) -> None:
+def require_transfer_space(
+    target: Path, file: RemoteFile, *, advice: str = "free some space or choose another --root"
+) -> None:
     """Refuse to begin a transfer that will not fit, less what is there of it.
 
     Parameters
@@ -33,6 +35,8 @@ def require_transfer_space(target: Path, file: RemoteFile) -> None:
         Where the file will be; its folder need not exist.
     file : RemoteFile
         With its size.
+    advice : str
+        What to do if it does not fit.
 
     Raises
     ------
@@ -47,7 +51,7 @@ def require_transfer_space(target: Path, file: RemoteFile) -> None:
     if free < needed:
         raise StorageError(
             f"{file.name} needs {needed / 1e9:.2f} GB in {target.parent}, {free / 1e9:.2f} GB are "
-            "free: free some space or choose another --root",
+            f"free: {advice}",
             path=str(target),
             needed=needed,
             free=free,

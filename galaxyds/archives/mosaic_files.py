@@ -11,15 +11,22 @@ from __future__ import annotations
 import math
 import re
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
 from galaxyds.archives.bounded import kind
-from galaxyds.archives.mosaic_headers import band_of, refused, zero_point_of
-from galaxyds.errors import DataIntegrityError
+from galaxyds.archives.mosaic_folder import WEIGHTS, compressed, weight_maps, word_aside
+from galaxyds.archives.mosaic_headers import (
+    band_of,
+    refused,
+    require_image,
+    zero_point_of,
+)
+from galaxyds.archives.tan import require_plain
 
 if TYPE_CHECKING:
     from astropy.wcs import WCS
@@ -28,11 +35,8 @@ if TYPE_CHECKING:
 EMPTY_BLOCK = 3
 """Rows and columns of a square of exact zeros that means: not observed."""
 
-_SUFFIXES = (".fits", ".fit", ".fts")
-_COMPRESSED = (".fz", ".gz", ".bz2", ".xz", ".zip")
-_ASIDE = re.compile(r"(?i)(?:^|[._-])(?:weights?|wht|conf|rms|var|variance|flags?|mask)(?=[._-]|$)")
-_WEIGHTS = (".weight", "_weight", "-weight", ".wht", "_wht")
 _TYPES = {-32: ">f4", -64: ">f8"}
+_WEIGHT_TYPES = {**_TYPES, 8: "u1", 16: ">i2", 32: ">i4"}
 _AROUND = EMPTY_BLOCK  # pixels around a patch that decide what is empty in it
 _TOGETHER = 4096  # places that are looked at at once
 
@@ -111,8 +115,8 @@ class FITSPixels:
         Rows and columns.
     dtype : str
         As stored.
-    weight : FITSPixels, optional
-        The weight map on the same pixels.
+    weights : tuple of FITSPixels
+        Weight maps on the same pixels; where one is not above 0, there is no data.
     """
 
     def __init__(
@@ -122,10 +126,10 @@ class FITSPixels:
         shape: tuple[int, int],
         *,
         dtype: str,
-        weight: FITSPixels | None = None,
+        weights: tuple[FITSPixels, ...] = (),
     ) -> None:
         self.path, self.offset, self.shape, self.dtype = path, offset, shape, dtype
-        self.weight = weight
+        self.weights = weights
         self._map: NDArray[Any] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -170,34 +174,9 @@ class FITSPixels:
     def _taken(self, place: Any) -> NDArray[np.float32]:
         with np.errstate(over="ignore", invalid="ignore"):
             values: NDArray[np.float32] = self.mapped()[place].astype(np.float32)
-        if self.weight is not None:
-            weights = self.weight.mapped()[place].astype(np.float32)
-            values[~(weights > 0)] = np.nan
+        for weight in self.weights:
+            values[~(weight.mapped()[place] > 0)] = np.nan
         return values
-
-
-def mosaic_files(folder: Path) -> tuple[Path, ...]:
-    """Return the FITS files of a folder that are no weight maps, by name.
-
-    Raises
-    ------
-    DataIntegrityError
-        If one is compressed: it cannot be mapped.
-    """
-    found = []
-    for path in sorted(path for path in folder.iterdir() if path.is_file()):
-        suffix = path.suffix.lower()
-        inner = Path(path.stem).suffix.lower()
-        if suffix in _COMPRESSED and (inner in _SUFFIXES or suffix == ".fz"):
-            raise _compressed(path, suffix)
-        if suffix in _SUFFIXES and not _ASIDE.search(path.stem):
-            found.append(path)
-    return tuple(found)
-
-
-def _compressed(path: Path, how: str) -> DataIntegrityError:
-    tool = {".fz": "funpack", ".bz2": "bunzip2", ".xz": "unxz", ".zip": "unzip"}.get(how, "gunzip")
-    return refused(path, "an uncompressed file, which can be mapped", how, f"{tool} it first")
 
 
 def open_mosaic(path: Path) -> Mosaic | None:
@@ -206,7 +185,8 @@ def open_mosaic(path: Path) -> Mosaic | None:
     Parameters
     ----------
     path : pathlib.Path
-        The file; a weight map beside it (``x.weight.fits`` for ``x.fits``) is used.
+        The file; weight maps beside it (``x.weight.fits`` for ``x.fits``) and in it (an extension
+        ``WHT``) are used.
 
     Returns
     -------
@@ -218,33 +198,41 @@ def open_mosaic(path: Path) -> Mosaic | None:
     DataIntegrityError
         If it is no mosaic that can be used: the message says why, and what to do.
     """
-    header, pixels = _image(path)
-    band = band_of(header, path)
+    images = _images(path)
+    image = _only([one for one in images if not one.aside], path)
+    require_image(image.merged, path)
+    band = band_of(image.merged, path)
     if not band:
         return None
-    zero_point = zero_point_of(header, path)
-    pixels.weight = _weight(path, pixels.shape)
-    return Mosaic(
-        name=path.name, band=band, zero_point=zero_point, wcs=_projection(header, path),
-        pixels=pixels,
-    )  # fmt: skip
+    zero_point = zero_point_of(image.merged, path, band=band)
+    wcs = _projection(image.header, path)
+    pixels = _pixels(image, path)
+    own = [
+        _pixels(_only([one], path), path, _WEIGHT_TYPES) for one in images if one.aside in WEIGHTS
+    ]
+    beside = [_pixels(_only(_images(one), one), one, _WEIGHT_TYPES) for one in weight_maps(path)]
+    for weight in (*own, *beside):
+        if weight.shape != pixels.shape:
+            wanted, got = (f"{r} rows and {c} columns" for r, c in (pixels.shape, weight.shape))
+            raise refused(weight.path, wanted, got, f"take the weight map of {path.name}")
+    pixels.weights = (*own, *beside)
+    return Mosaic(name=path.name, band=band, zero_point=zero_point, wcs=wcs, pixels=pixels)
 
 
-def _weight(path: Path, shape: tuple[int, int]) -> FITSPixels | None:
-    """Weight map beside a mosaic, if there is one."""
-    for ending in _WEIGHTS:
-        beside = path.with_name(f"{path.stem}{ending}{path.suffix}")
-        if beside.is_file():
-            pixels = _image(beside)[1]
-            if pixels.shape != shape:
-                expected, got = (f"{r} rows and {c} columns" for r, c in (shape, pixels.shape))
-                raise refused(beside, expected, got, f"take the weight map of {path.name}")
-            return pixels
-    return None
+class _Image(NamedTuple):
+    """An image of a file: its header, alone and behind the primary one; and where its pixels are.
+
+    ``aside`` is the word by which it is called a weight map, a mask or the like; empty for none.
+    """
+
+    header: dict[str, Any]
+    merged: dict[str, Any]
+    place: int
+    aside: str
 
 
-def _image(path: Path) -> tuple[dict[str, Any], FITSPixels]:
-    """Header and pixels of the one image of a file."""
+def _images(path: Path) -> list[_Image]:
+    """All images of a file."""
     from astropy.io import fits
     from astropy.utils.exceptions import AstropyWarning
 
@@ -252,9 +240,8 @@ def _image(path: Path) -> tuple[dict[str, Any], FITSPixels]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", AstropyWarning)
             with fits.open(path, memmap=True, disable_image_compression=True) as hdus:
-                number = _only_image([hdu.header for hdu in hdus], path)
-                header, place = hdus[number].header, hdus[number].fileinfo()["datLoc"]
-                merged = {**dict(hdus[0].header), **dict(header)}
+                first = dict(hdus[0].header)
+                found = [(dict(hdu.header), hdu.fileinfo()["datLoc"]) for hdu in hdus]
     except (OSError, ValueError, TypeError, KeyError, fits.VerifyError) as error:
         if isinstance(error, PermissionError):
             raise refused(path, "a file that can be read", "no permission", "chmod it") from None
@@ -262,54 +249,55 @@ def _image(path: Path) -> tuple[dict[str, Any], FITSPixels]:
             got = kind(stream.read(16))
         got = f"{got} that cannot be read" if got == "a FITS file" else got
         raise refused(path, "a FITS file", got, "download it again") from None
-    return merged, _pixels(merged, place, path)
-
-
-def _only_image(headers: list[Any], path: Path) -> int:
+    words = [
+        word_aside(str(header.get("EXTNAME", ""))) or word_aside(str(header.get("EXTTYPE", "")))
+        for header, _ in found
+    ]
     images = [
-        n for n, header in enumerate(headers)
+        _Image(header, {**first, **header}, place, word)
+        for (header, place), word in zip(found, words, strict=True)
         if header.get("NAXIS", 0) >= 2 and header.get("XTENSION", "IMAGE") == "IMAGE"
-        and not any(_ASIDE.search(str(header.get(k, ""))) for k in ("EXTNAME", "EXTTYPE"))
-    ]  # fmt: skip
-    if not images and any(header.get("ZIMAGE") for header in headers):
-        raise _compressed(path, ".fz")
+    ]
+    packed = [word for (header, _), word in zip(found, words, strict=True) if header.get("ZIMAGE")]
+    if any(word in WEIGHTS for word in packed) or (packed and not images):
+        raise compressed(path, ".fz")
+    return images
+
+
+def _only(images: list[_Image], path: Path) -> _Image:
     if len(images) != 1:
         got = "none" if not images else f"{len(images)}"
         raise refused(path, "one image", got, "combine its parts into one mosaic with SWarp")
-    if headers[images[0]]["NAXIS"] != 2:
-        shape = "x".join(str(headers[images[0]].get(f"NAXIS{k}")) for k in (1, 2, 3))
-        raise refused(path, "an image of two axes", f"{shape} pixels", "save its plane alone")
+    header = images[0].header
+    if header["NAXIS"] != 2:
+        shown = "x".join(str(header.get(f"NAXIS{k}")) for k in (1, 2, 3))
+        raise refused(path, "an image of two axes", f"{shown} pixels", "save its plane alone")
     return images[0]
 
 
-def _pixels(header: dict[str, Any], offset: int, path: Path) -> FITSPixels:
+def _pixels(image: _Image, path: Path, types: Mapping[int, str] = _TYPES) -> FITSPixels:
+    header = image.header
     bits, shape = header["BITPIX"], (int(header["NAXIS2"]), int(header["NAXIS1"]))
     scaled = (header.get("BSCALE", 1), header.get("BZERO", 0)) != (1, 0)
-    if bits not in _TYPES or scaled:
+    if bits not in types or scaled:
         got = f"BITPIX {bits}{', scaled' if scaled else ''}"
         raise refused(path, "floating-point pixels", got, "convert it to BITPIX -32")
     if min(shape) < 1:
         raise refused(path, "pixels", f"{shape[1]} x {shape[0]}", "download it again")
-    needed, there = offset + math.prod(shape) * -bits // 8, path.stat().st_size
+    needed, there = image.place + math.prod(shape) * abs(bits) // 8, path.stat().st_size
     if there < needed:
         expected = f"{needed:,} bytes ({shape[1]} x {shape[0]} pixels)"
         raise refused(path, expected, f"{there:,}: it is cut short", "download it again")
-    return FITSPixels(path, offset, shape, dtype=_TYPES[bits])
+    return FITSPixels(path, image.place, shape, dtype=types[bits])
 
 
-def _projection(header: dict[str, Any], path: Path) -> WCS:
-    """The gnomonic projection of a header."""
+def _projection(header: Mapping[str, Any], path: Path) -> WCS:
+    """The gnomonic projection of an image's own header."""
     from astropy.io import fits
     from astropy.utils.exceptions import AstropyWarning
     from astropy.wcs import WCS
 
-    types = tuple(str(header.get(f"CTYPE{axis}", "none")).strip() for axis in (1, 2))
-    distorted = any(key.startswith(("PV", "A_ORDER", "B_ORDER", "CPDIS")) for key in header)
-    if types != ("RA---TAN", "DEC--TAN") or distorted:
-        got = f"{types[0]}, {types[1]}{' with distortions' if distorted else ''}"
-        raise refused(
-            path, "RA---TAN, DEC--TAN", got, "resample it with SWarp (PROJECTION_TYPE TAN)"
-        )
+    require_plain(header, path, advice="resample it with SWarp (PROJECTION_TYPE TAN)")
     chosen = fits.Header()
     for key, value in header.items():
         if _WCS_KEY.fullmatch(key):

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from galaxyds.archives.base import Need
-from galaxyds.archives.mosaic_files import Mosaic, mosaic_files, open_mosaic
+from galaxyds.archives.mosaic_files import Mosaic, open_mosaic
+from galaxyds.archives.mosaic_folder import mosaic_files
 from galaxyds.archives.mosaic_headers import BANDS
 from galaxyds.catalog.positions import unit_vectors
 from galaxyds.errors import UsageError

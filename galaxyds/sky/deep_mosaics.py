@@ -146,7 +146,7 @@ def write_mosaics(universe: Universe, footprint: DeepFootprint, folder: Path) ->
     Returns
     -------
     tuple of pathlib.Path
-        One file per mosaic, with FILTER and MAGZERO in its header.
+        One file per mosaic, with FILTER, MAGZERO and PHOTSYS in its header.
     """
     from astropy.io import fits
 
@@ -154,6 +154,7 @@ def write_mosaics(universe: Universe, footprint: DeepFootprint, folder: Path) ->
     for one in footprint.mosaics:
         header = one.wcs().to_header()
         header["FILTER"], header["MAGZERO"] = one.band, one.zero_point
+        header["PHOTSYS"] = "AB"
         rows, columns = (slice(0, extent) for extent in one.shape)
         image = SimulatedPixels(universe, one).stored(rows, columns)
         paths.append(folder / one.name)

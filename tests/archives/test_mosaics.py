@@ -15,9 +15,11 @@ from galaxyds.archives.mosaic_files import emptied, open_mosaic
 from galaxyds.archives.mosaic_headers import (
     FILTER_KEYWORDS,
     FLUX_KEYWORDS,
+    KIND_KEYWORDS,
     MAGNITUDE_KEYWORDS,
     SYSTEM_KEYWORDS,
     band_of,
+    require_image,
     zero_point_of,
 )
 from galaxyds.archives.mosaics import EXPECTED, REACH, Mosaics, need
@@ -46,7 +48,7 @@ def gaussian(wcs, shape, *, flux, sigma, at=PLACE):
 
 def write(path, image, wcs, **cards):
     header = wcs.to_header()
-    for key, value in {"FILTER": "Ks", "MAGZERO": 27.0, **cards}.items():
+    for key, value in {"FILTER": "Ks", "MAGZERO": 27.0, "PHOTSYS": "AB", **cards}.items():
         if value is None:
             header.remove(key, ignore_missing=True)
         else:
@@ -145,6 +147,42 @@ class TestCoverage:
         ra, dec = wcs.all_pix2world([200, 400], [250, 250], 0)
         assert Mosaics.of(tmp_path).covering(ra, dec)["Ks"].tolist() == [True, False]
 
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "a.WEIGHT.fits", "a.weights.fits", "a.conf.fits", "a_wht.fit", "weight_a.fits",
+            "A-Wht.FITS",
+        ],
+    )  # fmt: skip
+    @pytest.mark.parametrize("kind", ["f4", "i2"])
+    def test_weights_are_known_by_many_names(self, tmp_path, name, kind):
+        write(tmp_path / "a.fits", np.ones((500, 600)), projection(scale=0.2))
+        weight = np.ones((500, 600), kind)
+        weight[:, 300:] = 0
+        fits.writeto(tmp_path / name, weight)
+        self.half_is_there(tmp_path)
+
+    def test_a_weight_behind_the_image_counts(self, tmp_path):
+        image = fits.ImageHDU(np.ones((500, 600), "f4"), projection(scale=0.2).to_header())
+        for key, value in {"FILTER": "Ks", "MAGZERO": 27.0, "PHOTSYS": "AB"}.items():
+            image.header[key] = value
+        weight = np.ones((500, 600), np.float32)
+        weight[:, 300:] = 0
+        parts = [image, fits.ImageHDU(weight, name="WHT")]
+        fits.HDUList([fits.PrimaryHDU(), *parts]).writeto(tmp_path / "a.fits")
+        self.half_is_there(tmp_path)
+        parts[1] = fits.CompImageHDU(weight, name="WHT")
+        fits.HDUList([fits.PrimaryHDU(), *parts]).writeto(tmp_path / "a.fits", overwrite=True)
+        with pytest.raises(DataIntegrityError, match="funpack it first"):
+            Mosaics.of(tmp_path)
+
+    @staticmethod
+    def half_is_there(folder):
+        mosaics = Mosaics.of(folder)
+        assert len(mosaics.mosaics) == 1
+        ra, dec = projection(scale=0.2).all_pix2world([200, 400], [250, 250], 0)
+        assert mosaics.covering(ra, dec)["Ks"].tolist() == [True, False]
+
     def test_a_huge_one_is_mapped(self, tmp_path):
         side = 30_000
         wcs = projection(scale=0.15, crpix=(side / 2, side / 2))
@@ -183,7 +221,7 @@ class TestRealFiles:
         source = survey_data / "multi_survey_cutouts" / "PS1-test_z.fits"
         with fits.open(source) as hdus:
             image, header = hdus[0].data, hdus[0].header
-        header["FILTER"], header["MAGZERO"] = "J", 27.0
+        header["FILTER"], header["MAGZERO"], header["PHOTSYS"] = "J", 27.0, "AB"
         fits.writeto(tmp_path / "z.fits", image, header)
         mosaics = Mosaics.of(tmp_path)
         wcs = WCS(header).celestial
@@ -209,9 +247,17 @@ class TestRealFiles:
         source = survey_data / "multi_survey_cutouts" / "KiDS-test_r.fits"
         with fits.open(source) as hdus:
             image, header = hdus[0].data, hdus[0].header
-        header["FILTER"] = "H"
-        assert header["ZEROPNT"] == 0.0  # as the survey itself wrote it
+        header["FILTER"], header["PHOTSYS"] = "H", "AB"
+        assert header["ZEROPNT"] == 0.0  # as the survey itself wrote it: fluxes of magnitude 0
         fits.writeto(tmp_path / "r.fits", image, header)
+        with pytest.raises(
+            DataIntegrityError, match=r"r\.fits.*15 to 50, got ZEROPNT 0; .*FLUXMAG0"
+        ):
+            Mosaics.of(tmp_path)
+        # What such a file needs: the flux of magnitude 0 said, where it cannot be a mistake.
+        del header["ZEROPNT"]
+        header["FLUXMAG0"] = 1.0
+        fits.writeto(tmp_path / "r.fits", image, header, overwrite=True)
         wcs = WCS(header).celestial
         rows, columns = image.shape
         at = tuple(float(v) for v in wcs.all_pix2world(columns / 2, rows / 2, 0))
@@ -231,14 +277,21 @@ class TestHeaders:
             ({"INSFLNAM": "u*"}, "x", "u*"), ({}, "UVISTA_Ks_15_12_10_skysub_015_dr3_v1", "Ks"),
             ({}, "CFHT-uS-9813-4,5", "u*"), ({}, "CLAUDS_u_9813", "u"), ({}, "VIDEO-H.XMM1", "H"),
             ({"FILTER": "Y"}, "x", ""), ({}, "UVISTA_Y_dr3", ""), ({"FILTER": "NB118"}, "x", ""),
+            ({"FILTER1": "clear", "FILTER2": "H"}, "x", "H"), ({"FILTER": "OPEN"}, "x_J", "J"),
+            ({"FILTER": "CLEAR-2", "INSFLNAM": "VIRCAM-J"}, "x", "J"), ({}, "k_J", "J"),
         ],
     )  # fmt: skip
     def test_bands(self, tmp_path, cards, name, band):
         assert band_of(cards, tmp_path / f"{name}.fits") == band
 
     @pytest.mark.parametrize(
-        ("cards", "name"), [({"FILTER": "V"}, "x_J"), ({}, "stack"), ({}, "J_H")]
-    )
+        ("cards", "name"),
+        [
+            ({"FILTER": "V"}, "x_J"), ({}, "stack"), ({}, "J_H"), ({"FILTER": "U"}, "x"),
+            ({"FILTER": "K"}, "x"), ({"FILTER": "j"}, "x"), ({}, "field_U"), ({}, "field_k"),
+            ({"FILTER": "VIRCAM-u"}, "x"), ({"FILTER1": "clear"}, "stack"),
+        ],
+    )  # fmt: skip
     def test_what_is_not_understood_is_named(self, tmp_path, cards, name):
         with pytest.raises(DataIntegrityError, match=rf"{name}.fits.*FILTER"):
             band_of(cards, tmp_path / f"{name}.fits")
@@ -246,13 +299,16 @@ class TestHeaders:
     @pytest.mark.parametrize(
         ("cards", "wanted"),
         [
-            ({"MAGZERO": 30}, 30.0), ({"MAGZPT": 27.5}, 27.5), ({"PHOTZP": 25.75}, 25.75),
+            ({"MAGZERO": 30}, 30.0), ({"MAGZPT": 27.5, "PHOTSYS": "AB"}, 27.5),
+            ({"PHOTZP": 25.75}, 25.75),
             ({"FLUXMAG0": 63095734448.0194}, 27.0), ({"MAGZERO": 27.0, "FLUXMAG0": 10**10.8}, 27.0),
-            ({"MAGZERO": 23.9, "PHOTSYS": "AB"}, 23.9),
+            ({"MAGZERO": 23.9, "PHOTSYS": "AB"}, 23.9), ({"FLUXMAG0": 1.0}, 0.0),
+            ({"MAGZPT": 27.5, "MAGSYS": "AB", "EXPTIME": 1.0}, 27.5),
         ],
     )  # fmt: skip
     def test_zero_points(self, tmp_path, cards, wanted):
-        assert zero_point_of(cards, tmp_path / "x.fits") == pytest.approx(wanted, abs=1e-9)
+        found = zero_point_of(cards, tmp_path / "x.fits", band="u")
+        assert found == pytest.approx(wanted, abs=1e-9)
 
     @pytest.mark.parametrize(
         ("cards", "match"),
@@ -261,12 +317,40 @@ class TestHeaders:
             ({"MAGZERO": 27.0, "PHOTZP": 30.0}, "MAGZERO 27, PHOTZP 30"),
             ({"MAGZERO": "thirty"}, "a number in MAGZERO"), ({"MAGZERO": -1.0}, "plausible"),
             ({"FLUXMAG0": -1.0}, "plausible"), ({"MAGZERO": 30.0, "PHOTSYS": "VEGA"}, "AB"),
-            ({"MAGZERO": math.nan}, "a number"),
+            ({"MAGZERO": math.nan}, "a number"), ({"MAGZERO": 0.0}, "15 to 50, got MAGZERO 0"),
+            ({"MAGZPT": 27.5}, "AB in PHOTSYS or MAGSYS.*may be of Vega, got nothing"),
+            ({"MAGZPT": 27.5, "PHOTSYS": "AB", "EXPTIME": 30.0}, "per second, got EXPTIME 30"),
+            ({"MAGZERO": 30.0, "MAGSYS": "VEGA"}, "AB magnitudes in MAGSYS"),
         ],
     )  # fmt: skip
     def test_one_that_is_not_sure_is_refused(self, tmp_path, cards, match):
         with pytest.raises(DataIntegrityError, match=match):
-            zero_point_of(cards, tmp_path / "x.fits")
+            zero_point_of(cards, tmp_path / "x.fits", band="u")
+
+    @pytest.mark.parametrize("band", ["J", "H", "Ks"])
+    def test_in_the_infrared_ab_has_to_be_said(self, tmp_path, band):
+        with pytest.raises(DataIntegrityError, match="may be of Vega"):
+            zero_point_of({"MAGZERO": 30.0}, tmp_path / "x.fits", band=band)
+        said = {"MAGZERO": 30.0, "MAGSYS": "AB"}
+        assert zero_point_of(said, tmp_path / "x.fits", band=band) == 30.0
+
+    @pytest.mark.parametrize("unit", ["MJy/sr", "Jy", "mag", "erg/s", "s"])
+    def test_what_is_no_count_is_refused(self, tmp_path, unit):
+        with pytest.raises(DataIntegrityError, match=rf"x\.fits.*counts in BUNIT, got '{unit}'"):
+            require_image({"BUNIT": unit}, tmp_path / "x.fits")
+
+    @pytest.mark.parametrize("unit", ["", "ADU", "adu/s", "electrons/sec", "counts s-1", "e-/s"])
+    def test_counts_are_counts(self, tmp_path, unit):
+        require_image({"BUNIT": unit}, tmp_path / "x.fits")
+
+    @pytest.mark.parametrize(
+        "card",
+        [("PRODCATG", "ANCILLARY.WEIGHTMAP"), ("IMATYPE", "WEIGHT"), ("IMAGETYP", "confmap")],
+    )
+    def test_what_says_that_it_is_no_image_is_none(self, tmp_path, card):
+        with pytest.raises(DataIntegrityError, match=rf"{card[0]}.*{card[1]}.*x\.weight\.fits"):
+            require_image(dict([card]), tmp_path / "x.fits")
+        require_image({"PRODCATG": "SCIENCE.IMAGE", "IMATYPE": "object"}, tmp_path / "x.fits")
 
 
 class TestFiles:
@@ -310,7 +394,7 @@ class TestFiles:
 
     def test_integers(self, tmp_path):
         header = projection(scale=0.2).to_header()
-        header["FILTER"], header["MAGZERO"] = "J", 30.0
+        header["FILTER"], header["MAGZERO"], header["PHOTSYS"] = "J", 30.0, "AB"
         fits.writeto(tmp_path / "a.fits", np.ones((9, 9), np.int16), header)
         self.refused(tmp_path, "BITPIX -32")
 
@@ -342,6 +426,53 @@ class TestFiles:
         write(tmp_path / "a.fits", np.ones((9, 9)), projection(scale=0.2))
         fits.writeto(tmp_path / "a.weight.fits", np.ones((5, 9), np.float32))
         self.refused(tmp_path, "9 rows and 9 columns, got 5 rows")
+
+    def test_a_weight_map_of_no_mosaic(self, tmp_path):
+        write(tmp_path / "a.fits", np.ones((9, 9)), projection(scale=0.2))
+        fits.writeto(tmp_path / "b.weight.fits", np.ones((9, 9), np.float32))
+        self.refused(tmp_path, r"b\.weight\.fits.*x\.weight\.fits")
+
+    def test_what_is_not_used_is_told(self, tmp_path, caplog):
+        write(tmp_path / "a.fits", np.ones((9, 9)), projection(scale=0.2))
+        fits.writeto(tmp_path / "a.rms.fits", np.ones((9, 9), np.float32))
+        assert len(Mosaics.of(tmp_path).mosaics) == 1
+        assert [r.getMessage().partition(" is not used")[0] for r in caplog.records] == [
+            str(tmp_path / "a.rms.fits")
+        ]
+
+    @pytest.mark.parametrize(
+        ("cards", "match"),
+        [
+            ({"RADESYS": "FK4", "EQUINOX": 1950.0}, "FK4"), ({"RADESYS": "GALACTIC"}, "GALACTIC"),
+            ({"D2IMDIS1": "LOOKUP"}, "D2IM"), ({"PV1_1": 1.0}, "PV1_1"),
+        ],
+    )  # fmt: skip
+    def test_a_projection_that_would_be_taken_for_another(self, tmp_path, cards, match):
+        write(tmp_path / "a.fits", np.ones((9, 9)), projection(scale=0.2), **cards)
+        self.refused(tmp_path, match)
+
+    def test_pixels_that_are_not_square(self, tmp_path):
+        wcs = projection(scale=0.2)
+        wcs.wcs.cd = np.diag([-0.05, 0.8]) / 3600
+        write(tmp_path / "a.fits", np.ones((9, 9)), wcs)
+        self.refused(tmp_path, "square pixels")
+
+    def test_other_keywords_that_begin_alike_do_not_matter(self, tmp_path):
+        write(tmp_path / "a.fits", np.ones((9, 9)), projection(scale=0.2), PVERSION="1.0")
+        assert len(Mosaics.of(tmp_path).mosaics) == 1
+
+    def test_the_projection_is_that_of_the_image_alone(self, tmp_path):
+        head = fits.PrimaryHDU()
+        head.header.update(PC1_1=0.5, PC2_2=0.5, PC1_2=0.1, PC2_1=0.1, CDELT1=1.0, CRVAL1=10.0)
+        head.header.update(FILTER="u", MAGZERO=30.0)
+        wcs = projection(scale=0.2)
+        header = wcs.to_header()
+        image = fits.ImageHDU(np.ones((9, 9), np.float32), header)
+        fits.HDUList([head, image]).writeto(tmp_path / "a.fits")
+        found = open_mosaic(tmp_path / "a.fits")
+        assert (found.band, found.zero_point) == ("u", 30.0)
+        places = [np.array(w.all_pix2world([0, 8], [3, 8], 0)) for w in (found.wcs, wcs)]
+        assert np.abs(places[0] - places[1]).max() < 1e-10
 
     def test_an_image_behind_an_empty_hdu_and_64_bits(self, tmp_path):
         header = projection(scale=0.2).to_header()
@@ -391,7 +522,13 @@ class TestNothingThere:
 
 def test_the_documentation_names_every_keyword():
     page = (Path(__file__).resolve().parents[2] / "docs" / "mosaics.md").read_text()
-    for keyword in (*FILTER_KEYWORDS, *MAGNITUDE_KEYWORDS, *FLUX_KEYWORDS, *SYSTEM_KEYWORDS[:1]):
+    for keyword in (
+        *FILTER_KEYWORDS,
+        *MAGNITUDE_KEYWORDS,
+        *FLUX_KEYWORDS,
+        *SYSTEM_KEYWORDS,
+        *KIND_KEYWORDS,
+    ):
         assert f"`{keyword}`" in page
     for one in EXPECTED:
         assert one.split(" ")[0] in page

@@ -242,7 +242,8 @@ def plot_cutout(
     MissingExtraError
         If matplotlib is not installed.
     """
-    figure = _figure_class()(figsize=(1.8 * len(bands), 2.3), layout="constrained")
+    # Room for the title, however few the bands.
+    figure = _figure_class()(figsize=(max(1.8 * len(bands), 5.0), 2.3), layout="constrained")
     cells = np.atleast_1d(figure.subplots(1, len(bands)))
     shown = measured if measured is not None else [True] * len(bands)
     for cell, band, plane, has_data in zip(cells, bands, cutout, shown, strict=True):

@@ -26,11 +26,14 @@ def info(
     """
     from dataclasses import asdict
 
+    from galaxyds.errors import UsageError
     from galaxyds.refs import DatasetRef
     from galaxyds.specs import get_spec
 
     ref = DatasetRef.parse(name)
     spec = get_spec(ref.name)
+    if ref.version not in (None, spec.version, *spec.release_notes):
+        raise UsageError(f"{spec.name} has no version {ref.version}: it is at {spec.version}")
     configs = (spec.config(ref.config),) if ref.config else spec.configs
     if as_json:
         show_json({**asdict(spec), "configs": [asdict(c) for c in configs]})

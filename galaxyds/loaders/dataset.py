@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, ClassVar, SupportsIndex
@@ -97,8 +98,8 @@ class GalaxyDataset(Dataset[Sample]):
     ``object_id`` int64 ()                     the object
     *columns*     dtype of the column, ()      as asked for; NaN or the sentinel if missing;
                                                text is ``str``
-    ``band_mask`` bool (bands,)                of datasets with optional bands: False where the
-                                               pixels are zeros because there is no data
+    ``band_mask`` bool (bands,)                always, in datasets with optional bands: False where
+                                               the pixels are zeros because there is no data
     ============= ============================ ==============================================
 
     Tensors are copies: writing to them never reaches the file.  The dataset works in the worker
@@ -118,7 +119,7 @@ class GalaxyDataset(Dataset[Sample]):
     fold : int, optional
         Which fold is tested, in datasets that declare folds: the same as ``division``.
     bands : str or sequence of str, optional
-        Bands in the order wanted, ``"gri"`` or ``["g", "r", "i"]``; all by default.
+        Bands in the order wanted, ``"gri"``, ``"g,Ks"`` or ``["g", "r", "i"]``; all by default.
     columns : sequence of str, optional
         Columns of a sample beside ``object_id``; ``redshift`` by default.
     transform : callable, optional
@@ -409,7 +410,11 @@ def _choose_division(spec: DatasetSpec, split: str, division: int, fold: int | N
             fold=fold,
             division=division,
         )
-    division = division if fold is None else fold
+    try:
+        division = operator.index(division if fold is None else fold)
+    except TypeError:
+        wrong = f"division={division!r}" if fold is None else f"fold={fold!r}"
+        raise UsageError(f"{wrong} is no whole number", division=division, fold=fold) from None
     names = spec.split.names
     if split not in (*names, ALL):
         raise UsageError(f"no split '{split}': choose {', '.join(names)} or {ALL}", split=split)
@@ -424,12 +429,24 @@ def _choose_division(spec: DatasetSpec, split: str, division: int, fold: int | N
 
 def _check_bands(spec: DatasetSpec, bands: str | Sequence[str] | None) -> tuple[str, ...]:
     known = spec.band_names()
-    chosen = known if bands is None else tuple(bands)
+    chosen = known if bands is None else _named(bands, known)
     if not chosen or not set(chosen) <= set(known):
         raise UsageError(
-            f"{spec.name} has the bands {', '.join(known)}, not {bands!r}", bands=bands
+            f"{spec.name} has the bands {', '.join(known)} in this config, not {bands!r}",
+            bands=bands,
         )
     return chosen
+
+
+def _named(bands: str | Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
+    """Take text apart at commas, or into the longest names that it begins with."""
+    if not isinstance(bands, str):
+        return tuple(bands)
+    if "," in bands:
+        return tuple(name.strip() for name in bands.split(","))
+    names = sorted(known, key=len, reverse=True)
+    found = re.findall("|".join(re.escape(name) for name in names) + "|.", bands)
+    return tuple(found)
 
 
 def _band_index(spec: DatasetSpec, bands: tuple[str, ...]) -> NDArray[np.int64] | None:
@@ -454,7 +471,9 @@ def _check_columns(spec: DatasetSpec, columns: Sequence[str] | None) -> tuple[st
             f"galaxyds info {spec.name} --columns",
             columns=strangers,
         )
-    return tuple(columns)
+    # Zeros that stand for no data never come without the word that says so.
+    always = (BAND_MASK.name,) if spec.has_optional_bands() else ()
+    return tuple(dict.fromkeys((*columns, *always)))
 
 
 def _identity(build: BuildDirectory) -> tuple[int, int, int]:

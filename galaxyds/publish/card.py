@@ -67,6 +67,7 @@ def render_card(
         _surveys(manifest),
         _cut_flow(manifest),
         _columns(spec),
+        _flags(spec),
         _bands(spec, manifest),
         _errata(spec),
         _terms(spec),
@@ -227,7 +228,7 @@ def _provenance(manifest: Manifest) -> list[str]:
         *(f"- {text(name)}: {code(url)}" for name, url in archive.endpoints.items()),
         f"- built by galaxyds {text(manifest.package_version)}, spec {code(manifest.spec_digest)}",
         *(f"- published, {text(p.what)} ({text(p.source)}): {p.count:,}; here: "
-          f"{'not counted' if p.ours is None else f'{p.ours:,}'}" for p in manifest.published),
+          f"{'not compared' if p.ours is None else f'{p.ours:,}'}" for p in manifest.published),
         *(f"- duplicates removed, {text(rule)}: {n:,}" for rule, n in manifest.duplicates.items()),
         *(f"- dropped, {text(reason)}: {n:,}" for reason, n in dropped.items()),
         *(f"- warning: {text(warning)}" for warning in manifest.warnings),
@@ -266,6 +267,14 @@ def _columns(spec: DatasetSpec) -> list[str]:
         for c in spec.stored_columns()
     )  # fmt: skip
     return ["## Columns", "", *table(("column", "dtype", "unit", "what", "missing"), rows)]
+
+
+def _flags(spec: DatasetSpec) -> list[str]:
+    """What the bits of ``cutout_flags`` mean."""
+    rows = ((str(1 << f.bit), code(f.name), text(f.description)) for f in spec.flags)
+    if not spec.flags:
+        return []
+    return ["## Bits of `cutout_flags`", "", *table(("value", "flag", "what"), rows)]
 
 
 def _bands(spec: DatasetSpec, manifest: Manifest) -> list[str]:

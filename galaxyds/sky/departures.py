@@ -54,5 +54,5 @@ def departures(*, main_sample: bool = False) -> tuple[str, ...]:
     tuple of str
         One sentence each.
     """
-    text = _DEPARTURES + (f"\n{_MAIN_SAMPLE}" if main_sample else "")
+    text = (f"{_MAIN_SAMPLE}\n" if main_sample else "") + _DEPARTURES
     return tuple(" ".join(part.split()) for part in text.strip().split("\n\n"))

@@ -103,12 +103,14 @@ PAPER_CITATIONS = (
     Citation(
         key="aitouahmed2023",
         role="dataset",
-        text="Ait-Ouahmed, R., Arnouts, S., Pasquet, J., Treyer, M., Bertin, E. 2023, "
-        "Multimodality for improved CNN photometric redshifts",
+        text="Ait-Ouahmed, R., Arnouts, S., Pasquet, J., Treyer, M., Bertin, E. 2024, "
+        "Multimodality for improved CNN photometric redshifts, A&A 683, A26",
         bibtex="@article{aitouahmed2023,\n"
         "  author = {Ait-Ouahmed, Reda and Arnouts, Stephane and Pasquet, Johanna and Treyer, "
         "Marie and Bertin, Emmanuel},\n"
-        "  title = {Multimodality for improved CNN photometric redshifts},\n  year = {2023}\n}",
+        "  title = {Multimodality for improved CNN photometric redshifts},\n  journal = {A\\&A},\n"
+        "  volume = {683},\n  pages = {A26},\n  year = {2024},\n"
+        "  doi = {10.1051/0004-6361/202347395}\n}",
     ),
     Citation(
         key="schlegel1998",

@@ -347,6 +347,9 @@ def test_a_fold_is_a_division_and_every_object_is_tested_once(folded):
     [
         ({"fold": 5}, "has folds 0 to 4, not 5"),
         ({"fold": 1, "division": 2}, "contradict each other"),
+        ({"fold": "1"}, "fold='1' is no whole number"),
+        ({"fold": 1.0}, "fold=1.0 is no whole number"),
+        ({"division": "a"}, "division='a' is no whole number"),
     ],
 )
 def test_folds_that_there_are_not_are_refused(folded, options, words):
@@ -362,6 +365,8 @@ def test_the_band_mask_follows_the_bands_that_were_asked_for(folded):
         assert every[index]["band_mask"].tolist() == [True, True, has_r]
         assert swapped[index]["band_mask"].tolist() == [has_r, True]
         assert bool((every[index]["image"][2] == 0).all()) == (not has_r)
+    own = FoldedSky("all", root=folded, columns=["redshift"])
+    assert own[0]["band_mask"].tolist() == [True, True, False]
     batch = swapped.batch(np.arange(4))
     assert batch["band_mask"].shape == (4, 2)
     assert batch["band_mask"].dtype == torch.bool
@@ -371,3 +376,23 @@ def test_a_build_with_folds_and_masks_verifies(folded):
     results = list(verify(find_build(folded, DatasetRef("tiny-sky"), FOLDED).path, FOLDED))
     assert [result for result in results if not result.ok] == []
     assert any("split_4 equals the hash" in result.check for result in results)
+
+
+LONG = replace(FOLDED, bands=(*FOLDED.bands[:2], replace(FOLDED.bands[2], name="Ks")))
+
+
+class LongSky(GalaxyDataset):
+    @classmethod
+    def declaration(cls):
+        return LONG
+
+
+@pytest.mark.parametrize(
+    ("text", "bands"),
+    [("Ks", ("Ks",)), ("gKs", ("g", "Ks")), ("Ksu", ("Ks", "u")), ("g, Ks", ("g", "Ks"))],
+)
+def test_bands_with_long_names_may_be_text(tmp_path, text, bands):
+    make_build(tmp_path, 10, LONG)
+    assert LongSky("all", root=tmp_path, bands=text).bands == bands
+    with pytest.raises(UsageError, match="has the bands u, g, Ks in this config, not 'K'"):
+        LongSky("all", root=tmp_path, bands="K")

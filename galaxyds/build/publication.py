@@ -24,8 +24,8 @@ from galaxyds.build.units import FAILED
 from galaxyds.build.workspace import read_facts
 from galaxyds.errors import DataIntegrityError
 from galaxyds.pixels import middle
-from galaxyds.publish import write_product
-from galaxyds.spec import Config
+from galaxyds.publish import split_counts, write_product
+from galaxyds.spec import Config, DatasetSpec
 from galaxyds.store import (
     ArchiveRecord,
     CutRow,
@@ -173,7 +173,8 @@ def _manifest(context: Context, product: Config, contents: _Contents) -> Manifes
     spec, archive = context.spec.of(product.name), context.archive
     facts = _Facts(context, contents.rules)
     rows = contents.table.num_rows
-    published = _published(context, product, facts.counts(rows))
+    counts = {**facts.counts(rows), **_samples(contents.table, spec)}
+    published = _published(context, product, counts)
     return Manifest(
         name=spec.name,
         config=product.name,
@@ -206,6 +207,13 @@ def _manifest(context: Context, product: Config, contents: _Contents) -> Manifes
             *_count_warnings(context, published),
         ),
     )
+
+
+def _samples(table: pa.Table, spec: DatasetSpec) -> dict[str, int]:
+    """Objects of the further test samples by name, and the others as ``training``."""
+    found = split_counts(table, spec)["0"]
+    further = {extra.name: found[extra.name] for extra in spec.split.extra}
+    return {**further, "training": table.num_rows - sum(further.values())}
 
 
 class _Facts:

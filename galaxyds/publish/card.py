@@ -287,7 +287,15 @@ def _bands(spec: DatasetSpec, manifest: Manifest) -> list[str]:
             (code(band.name), text(band.unit), band.zero_point, f"{band.wavelength:g}",
              "" if mean is None else f"{mean:.5g}", "" if std is None else f"{std:.5g}", nans)
         )  # fmt: skip
-    head = ("band", "unit", "AB zero point", "wavelength (angstrom)", "mean", "std", "NaN pixels")
+    head = (
+        "band",
+        "unit",
+        "AB zero point",
+        "wavelength (angstrom)",
+        "mean",
+        "std",
+        "missing pixels",
+    )
     return ["## Bands", "", *table(head, rows)]
 
 

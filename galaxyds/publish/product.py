@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+import numpy as np
 
 from galaxyds.publish.hub import write_hub
+from galaxyds.spec import BAND_MASK
 from galaxyds.store import layout
 from galaxyds.store.columns import stored_table
 from galaxyds.store.files import publishing_directory, sha256
@@ -18,6 +20,7 @@ from galaxyds.store.statistics import band_statistics
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from numpy.typing import NDArray
 
     from galaxyds.spec import DatasetSpec
 
@@ -78,7 +81,7 @@ def write_product(
             rows=table.num_rows,
             shape=spec.image_shape(),
             splits=split_counts(table, spec),
-            bands=band_statistics(images, spec.band_names()),
+            bands=band_statistics(images, spec.band_names(), mask=_mask(table)),
         )
         write_hub(
             folder / layout.HUB,
@@ -91,6 +94,13 @@ def write_product(
         manifest = msgspec.structs.replace(manifest, files=file_records(folder))
         write_manifest(folder / layout.MANIFEST, manifest)
     return manifest
+
+
+def _mask(table: pa.Table) -> NDArray[np.integer] | None:
+    """Which bands of each object have data, in datasets where some may lack."""
+    if BAND_MASK.name not in table.column_names:
+        return None
+    return np.asarray(table.column(BAND_MASK.name).to_numpy())
 
 
 def _attributes(spec: DatasetSpec, manifest: Manifest) -> dict[str, str | int | float]:

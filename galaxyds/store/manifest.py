@@ -94,9 +94,9 @@ class BandStatistics(msgspec.Struct, frozen=True, kw_only=True):
     Attributes
     ----------
     mean, std : float or None
-        Over the pixels that are not NaN, in the band's unit; None if there is none.
+        Over the other pixels, in the band's unit; None if there is none.
     nan_fraction, zero_fraction : float
-        Share of all pixels that are NaN, and exactly 0.
+        Share of all pixels that are NaN or the padding of a band without data, and exactly 0.
     """
 
     mean: float | None

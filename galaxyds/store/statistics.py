@@ -53,7 +53,9 @@ class _Moments:
         )
 
 
-def band_statistics(images: NDArray[np.float32], bands: Sequence[str]) -> dict[str, BandStatistics]:
+def band_statistics(
+    images: NDArray[np.float32], bands: Sequence[str], *, mask: NDArray[np.integer] | None = None
+) -> dict[str, BandStatistics]:
     """Summarise the pixels of every band over all objects.
 
     Parameters
@@ -62,6 +64,8 @@ def band_statistics(images: NDArray[np.float32], bands: Sequence[str]) -> dict[s
         May be a memory map; it is read in blocks.
     bands : sequence of str
         Names along the second axis.
+    mask : ndarray of int, shape (n,), optional
+        Bits of the bands that have data; the pixels of the others are padding and count as NaN.
 
     Returns
     -------
@@ -71,7 +75,13 @@ def band_statistics(images: NDArray[np.float32], bands: Sequence[str]) -> dict[s
     moments = [_Moments() for _ in bands]
     for start in range(0, len(images), _BLOCK):
         block = images[start : start + _BLOCK]
+        bits = None if mask is None else mask[start : start + _BLOCK]
         for index, running in enumerate(moments):
-            running.add(block[:, index].ravel())
+            plane = block[:, index]
+            if bits is not None:
+                empty = (bits >> index & 1) == 0
+                running.nans += int(np.count_nonzero(empty)) * plane[0].size
+                plane = plane[~empty]
+            running.add(plane.ravel())
         let_go(images)
     return {name: running.result() for name, running in zip(bands, moments, strict=True)}

@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 from galaxyds.catalog.engine import evaluate
 from galaxyds.catalog.splits import divide
 from galaxyds.errors import DataIntegrityError, GalaxydsError
+from galaxyds.spec import BAND_MASK
 from galaxyds.store import layout
 from galaxyds.store.columns import filled_table
 from galaxyds.store.files import sha256
@@ -198,7 +199,10 @@ def _check_files(build: _Build) -> Iterator[Result]:
 def _check_pixels(build: _Build) -> Iterator[Result]:
     shape = (build.manifest.rows, *build.spec.image_shape())
     yield build.result("image", shape, build.images.shape, layout.IMAGES)
-    measured = band_statistics(build.images, build.spec.band_names())
+    mask = None
+    if build.spec.has_optional_bands():
+        mask = build.table.column(BAND_MASK.name).to_numpy()
+    measured = band_statistics(build.images, build.spec.band_names(), mask=mask)
     stated = build.manifest.bands
     yield build.result("bands", list(measured), list(stated), layout.MANIFEST)
     for band in measured.keys() & stated.keys():

@@ -7,7 +7,9 @@ photometric catalogue at VizieR, and given the reddening of the dust maps.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,14 +20,14 @@ import pyarrow as pa
 from galaxyds.archives.base import Cutout, CutoutObject, LocalFiles, Need, PointSpread
 from galaxyds.archives.cadc_cutouts import CADCCutouts
 from galaxyds.archives.cadc_tiles import CADCTiles, tile_of
-from galaxyds.archives.cfhtls_objects import compiled, fields
+from galaxyds.archives.cfhtls_objects import NAME_ERROR, ROOM, compiled, fields
 from galaxyds.archives.cfhtls_photometry import photometry_near
 from galaxyds.archives.compiled import Compiled, CompiledCatalog
 from galaxyds.archives.dust import FETCH, FOLDER, SFDMap, sfd_folder
 from galaxyds.archives.redshifts import RedshiftSource
 from galaxyds.archives.vizier import VizieR
 from galaxyds.catalog.specz import Reading, read_survey
-from galaxyds.errors import MissingExtraError, UsageError
+from galaxyds.errors import MissingExtraError, UsageError, one_line
 
 if TYPE_CHECKING:
     from galaxyds.archives.cadc_tiles import CFHTLSTile
@@ -80,6 +82,7 @@ class CFHTLSArchive(CompiledCatalog):
             tiles,
             photometry=lambda redshifts: self._photometry(redshifts, tiles),
             ebv=self._dust.ebv,
+            room=ROOM + NAME_ERROR,
         )
 
     def _photometry(self, redshifts: pa.Table, tiles: Sequence[CFHTLSTile]) -> pa.Table:
@@ -117,9 +120,28 @@ def _readings(source: RedshiftSource) -> Iterator[Reading]:
 
 
 def own_files(folder: Path) -> str:
-    """Name the files of a folder and their sizes, without the folder: it is nobody's business."""
+    """Name the files of a folder and their SHA-256, without the folder: it is nobody's business.
+
+    A build that was begun with other tables is thereby told from one that is to be resumed.
+    """
     found = sorted(folder.iterdir()) if folder.is_dir() else []
-    return ", ".join(f"{p.name} ({p.stat().st_size} bytes)" for p in found if p.is_file())
+    return ", ".join(f"{p.name} ({_content(p)})" for p in found if p.is_file())
+
+
+def _content(path: Path) -> str:
+    try:
+        stat = path.stat()
+        return f"sha256 {_sha256(path, stat.st_size, stat.st_mtime_ns)}"
+    except OSError as error:
+        return one_line(error.strerror or str(error), 60)
+
+
+@lru_cache(maxsize=256)
+def _sha256(path: Path, size: int, mtime: int) -> str:
+    """Digest of a file of that size and age: tables have GB, and are asked for several times."""
+    del size, mtime
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def dust_needs() -> tuple[Need, ...]:

@@ -20,6 +20,7 @@ from galaxyds.archives.compiled import Compiled, position_id
 from galaxyds.archives.regions import Box
 from galaxyds.catalog.positions import nearest
 from galaxyds.catalog.specz import Reading, compile_redshifts
+from galaxyds.errors import ArchiveError, one_line
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -49,6 +50,9 @@ NO_TILE = -1
 """``tile_ra`` of an object that no complete tile holds."""
 ROOM = 6.2
 """Arcseconds from an object to the edge of its tile at least: half a cutout, and a pixel."""
+NAME_ERROR = 15.5
+"""Arcseconds by which the middle of a tile may lie off where its name says: a name is cut to
+seconds of time, which are 15 arcsec each, and of arc; room that has to be there beside."""
 CELL = 0.25
 """Degrees of the boxes in which the catalogue is asked around redshifts."""
 
@@ -56,7 +60,12 @@ _MARGIN = 2 * MATCH_RADIUS / 3600
 
 
 def objects(
-    redshifts: pa.Table, photometry: pa.Table, tiles: Sequence[CFHTLSTile], *, ebv: Reddening
+    redshifts: pa.Table,
+    photometry: pa.Table,
+    tiles: Sequence[CFHTLSTile],
+    *,
+    ebv: Reddening,
+    room: float = ROOM,
 ) -> pa.Table:
     """Put the table together.
 
@@ -70,6 +79,8 @@ def objects(
         Tiles that lack a band hold no object.
     ebv : callable
         Takes right ascensions and declinations in degrees, returns unscaled E(B-V).
+    room : float
+        As for :func:`in_tiles`.
 
     Returns
     -------
@@ -87,7 +98,7 @@ def objects(
         else _numbers(redshifts, name)
         for own, name in ((RA, "ra"), (DEC, "dec"))
     )
-    tile, i_filter = in_tiles(tiles, ra, dec)
+    tile, i_filter = in_tiles(tiles, ra, dec, room=room)
     columns = {
         "object_id": position_id(ra, dec),
         "ra": ra % 360.0,
@@ -124,13 +135,7 @@ def match(redshifts: pa.Table, photometry: pa.Table) -> tuple[NDArray[np.int64],
     separation : ndarray of float64, (n,)
         Arcseconds, infinite where there is none.
     """
-    row, separation = nearest(
-        _numbers(redshifts, "ra"),
-        _numbers(redshifts, "dec"),
-        to_ra=_numbers(photometry, RA),
-        to_dec=_numbers(photometry, DEC),
-        radius=MATCH_RADIUS,
-    )
+    row, separation = _nearest(redshifts, photometry)
     order = np.lexsort((np.arange(len(row)), separation, row))
     again = np.zeros(len(row), bool)
     again[order[1:]] = row[order[1:]] == row[order[:-1]]
@@ -138,8 +143,23 @@ def match(redshifts: pa.Table, photometry: pa.Table) -> tuple[NDArray[np.int64],
     return row, separation
 
 
+def _nearest(redshifts: pa.Table, photometry: pa.Table) -> tuple[NDArray[np.int64], Floats]:
+    """Nearest photometric object of every redshift; one without a position is near to none."""
+    ra, dec = _numbers(photometry, RA), _numbers(photometry, DEC)
+    placed = np.flatnonzero(np.isfinite(ra) & np.isfinite(dec))
+    row, separation = nearest(
+        _numbers(redshifts, "ra"),
+        _numbers(redshifts, "dec"),
+        to_ra=ra[placed],
+        to_dec=dec[placed],
+        radius=MATCH_RADIUS,
+    )
+    row[row >= 0] = placed[row[row >= 0]]
+    return row, separation
+
+
 def in_tiles(
-    tiles: Sequence[CFHTLSTile], ra: Floats, dec: Floats
+    tiles: Sequence[CFHTLSTile], ra: Floats, dec: Floats, *, room: float = ROOM
 ) -> tuple[NDArray[np.int32], list[str]]:
     """Choose for each position the complete tile whose edges are farthest from it.
 
@@ -150,6 +170,9 @@ def in_tiles(
     tiles : sequence of CFHTLSTile
     ra, dec : ndarray of float64, (n,)
         Degrees.
+    room : float
+        Arcseconds to the edge of the tile at least; where a middle is known from the tile's name
+        alone, :data:`NAME_ERROR` more than :data:`ROOM`.
 
     Returns
     -------
@@ -159,7 +182,7 @@ def in_tiles(
         :data:`NOTHING` where there is none.
     """
     complete = [
-        replace(tile, half_width=tile.half_width - ROOM / 3600)
+        replace(tile, half_width=tile.half_width - room / 3600)
         for tile in tiles
         if all(band in tile.artifacts for band in BANDS)
     ]
@@ -240,13 +263,7 @@ def cells(ra: Floats, dec: Floats) -> Iterator[Box]:
 
 def only_near(photometry: pa.Table, redshifts: pa.Table) -> pa.Table:
     """Keep the photometric objects that are the nearest to some redshift."""
-    row, _ = nearest(
-        _numbers(redshifts, "ra"),
-        _numbers(redshifts, "dec"),
-        to_ra=_numbers(photometry, RA),
-        to_dec=_numbers(photometry, DEC),
-        radius=MATCH_RADIUS,
-    )
+    row, _ = _nearest(redshifts, photometry)
     return photometry.take(pa.array(np.unique(row[row >= 0])))
 
 
@@ -278,13 +295,14 @@ def _photometric(photometry: pa.Table, row: NDArray[np.int64]) -> dict[str, pa.A
     taken = photometry.take(pa.array(row, mask=row < 0))
     columns = {
         "catalogue_name": taken.column(NAME).cast(pa.string()),
-        "extraction_flags": _flags(taken.column(EXTRACTION)),
-        "mask_flags": _flags(taken.column(MASK)),
+        "extraction_flags": _flags(taken, EXTRACTION),
+        "mask_flags": _flags(taken, MASK),
     }
     columns["catalogue_name"] = _text(columns["catalogue_name"])
     for band in BANDS:
-        columns[f"mag_{band}"] = _sane(taken.column(MAGNITUDES[band]))
-        error = _sane(taken.column(ERRORS[band]))
+        columns[f"mag_{band}"] = _sane(taken.column(MAGNITUDES[band]), pc.greater)
+        # Errors are rounded to thousandths: those of bright stars are 0.
+        error = _sane(taken.column(ERRORS[band]), pc.greater_equal)
         # The error of a missing magnitude is no error.
         columns[f"mag_err_{band}"] = pc.if_else(columns[f"mag_{band}"].is_valid(), error, None)
     return columns
@@ -295,16 +313,25 @@ def _text(values: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.if_else(pc.equal(pc.fill_null(values, ""), ""), NOTHING, values)
 
 
-def _sane(values: pa.ChunkedArray) -> pa.ChunkedArray:
+def _sane(
+    values: pa.ChunkedArray, above: Callable[[pa.ChunkedArray, float], pa.ChunkedArray]
+) -> pa.ChunkedArray:
     """Magnitudes or errors as float32; codes and NaN become NULL."""
     numbers = values.cast(pa.float32())
-    held = pc.and_(pc.greater(numbers, BRIGHTEST), pc.less(numbers, FAINTEST))
+    held = pc.and_(above(numbers, BRIGHTEST), pc.less(numbers, FAINTEST))
     return pc.if_else(held, numbers, None)
 
 
-def _flags(values: pa.ChunkedArray) -> pa.ChunkedArray:
+def _flags(table: pa.Table, name: str) -> pa.ChunkedArray:
     """Flags as int16; -1 where there are none."""
-    return pc.fill_null(values.cast(pa.int16()), -1)
+    try:
+        return pc.fill_null(table.column(name).cast(pa.int16()), -1)
+    except pa.ArrowInvalid as error:
+        raise ArchiveError(
+            f"column {name} of {CATALOG} holds no 16-bit flags: {one_line(str(error), 120)}; the "
+            "catalogue has changed: please report it",
+            service="VizieR", url="", status=None, answer=one_line(str(error), 120),
+        ) from None  # fmt: skip
 
 
 def _numbers(table: pa.Table, name: str) -> Floats:
@@ -318,6 +345,7 @@ def compiled(
     *,
     photometry: Callable[[pa.Table], pa.Table],
     ebv: Reddening,
+    room: float = ROOM,
 ) -> Compiled:
     """Merge the redshifts and put the table together.
 
@@ -331,6 +359,8 @@ def compiled(
         Takes the merged redshifts, returns what :func:`objects` takes.
     ebv : callable
         As for :func:`objects`.
+    room : float
+        As for :func:`in_tiles`.
 
     Returns
     -------
@@ -338,4 +368,4 @@ def compiled(
     """
     merged = compile_redshifts(readings)
     found = photometry(merged.table)
-    return Compiled(objects(merged.table, found, tiles, ebv=ebv), merged.tallies)
+    return Compiled(objects(merged.table, found, tiles, ebv=ebv, room=room), merged.tallies)

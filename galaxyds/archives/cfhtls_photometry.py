@@ -25,6 +25,7 @@ from galaxyds.archives.cfhtls_objects import (
     distinct,
     only_near,
 )
+from galaxyds.archives.deep_photometry import day_of
 from galaxyds.errors import storage_error
 
 if TYPE_CHECKING:
@@ -62,18 +63,28 @@ def photometry_near(redshifts: pa.Table, vizier: VizieR, *, folder: Path | None 
     kept = folder or Path(platformdirs.user_cache_dir("galaxyds")) / "cfhtls"
     ra, dec = (redshifts.column(name).to_numpy() for name in ("ra", "dec"))
     boxes = list(cells(ra, dec))
-    parts = []
+    parts: list[pa.Table] = []
+    days: list[str] = []
     for number, box in enumerate(boxes, 1):
-        parts.append(_of_box(box, redshifts.filter(pa.array(box.holds(ra, dec))), vizier, kept))
+        inside = redshifts.filter(pa.array(box.holds(ra, dec)))
+        parts.append(_of_box(box, inside, vizier, kept, days=days))
         if number % _TELL == 0 or number == len(boxes):
             _LOG.info("photometry: %d of %d boxes", number, len(boxes))
+    if days:
+        told = (len(days), len(boxes), min(days), max(days))
+        _LOG.info("photometry: %d of %d boxes as they were answered from %s to %s", *told)
     return distinct(parts)
 
 
-def _of_box(box: Box, inside: pa.Table, vizier: VizieR, folder: Path) -> pa.Table:
+def _of_box(
+    box: Box, inside: pa.Table, vizier: VizieR, folder: Path, *, days: list[str]
+) -> pa.Table:
+    """Rows of one box; the day of an answer that was kept is added to ``days``."""
     path = folder / f"{_key(box, inside, vizier.url)}.parquet"
     found = _read(path)
-    if found is None:
+    if found is not None:
+        days.append(day_of(path))
+    else:
         found = only_near(vizier.table(CATALOG, PHOTOMETRY, region=box), inside)
         _write(found, path)
     return found
@@ -82,7 +93,9 @@ def _of_box(box: Box, inside: pa.Table, vizier: VizieR, folder: Path) -> pa.Tabl
 def _key(box: Box, inside: pa.Table, url: str) -> str:
     """Digest of all that an answer depends on."""
     digest = hashlib.blake2b(digest_size=16)
-    digest.update(repr((url, CATALOG, PHOTOMETRY, MATCH_RADIUS, box)).encode())
+    # Plain numbers: how those of numpy are written changes from version to version.
+    limits = tuple(float(v) for v in (box.ra_min, box.ra_max, box.dec_min, box.dec_max))
+    digest.update(repr((url, CATALOG, PHOTOMETRY, MATCH_RADIUS, limits)).encode())
     for name in ("ra", "dec"):
         digest.update(inside.column(name).to_numpy().tobytes())
     return digest.hexdigest()

@@ -6,6 +6,7 @@ import hashlib
 import logging
 import os
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -122,6 +123,7 @@ def _answer(catalog: SQLCatalog, query: CatalogQuery, folder: Path | None) -> pa
     with suppress(OSError, pa.ArrowException):  # not there, or damaged: it is asked for again
         found = pq.read_table(path)
         if found.schema.equals(wanted):
+            _LOG.info("photometry: as it was answered on %s", day_of(path))
             return found
     rows, partial = catalog.rows(query), path.with_suffix(f".partial{os.getpid()}")
     try:
@@ -131,6 +133,11 @@ def _answer(catalog: SQLCatalog, query: CatalogQuery, folder: Path | None) -> pa
     except OSError as error:
         raise storage_error(error, path) from error
     return rows
+
+
+def day_of(path: Path) -> str:
+    """Day on which an answer was kept, as yyyy-mm-dd."""
+    return datetime.fromtimestamp(path.stat().st_mtime, UTC).date().isoformat()
 
 
 def near(ra: Floats, dec: Floats) -> CatalogQuery:

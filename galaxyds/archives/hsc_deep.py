@@ -9,11 +9,13 @@ from __future__ import annotations
 import hashlib
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import platformdirs
+import pyarrow as pa
 
 from galaxyds import settings
 from galaxyds.archives.base import (
@@ -36,7 +38,7 @@ from galaxyds.archives.hsc_cutouts import HSCCutouts
 from galaxyds.archives.hsc_jobs import HSCJobs
 from galaxyds.archives.hsc_lists import list_objects
 from galaxyds.archives.hsc_settings import ADVICE
-from galaxyds.archives.mosaics import Mosaics, need
+from galaxyds.archives.mosaics import Mosaics, need, own_mosaics
 from galaxyds.archives.redact import shown_url
 from galaxyds.archives.redshifts import RedshiftSource
 from galaxyds.archives.regions import Circle
@@ -56,6 +58,33 @@ FIELDS = (
 )
 """Where redshifts are looked for: circles that hold the four fields with room to spare, from the
 maps of the survey by eye; an object counts only where HSC and the mosaics have data."""
+
+
+def within(reading: Reading, fields: Sequence[Circle]) -> Reading:
+    """Leave out the redshifts beside the fields: a file may hold the whole sky.
+
+    Parameters
+    ----------
+    reading : Reading
+        Of any part of the sky.
+    fields : sequence of Circle
+
+    Returns
+    -------
+    Reading
+        What was left out counts as outside of the limits (``insecure``); ``where`` says how many.
+    """
+    ra, dec = (reading.table.column(name).to_numpy() for name in ("ra", "dec"))
+    inside = np.zeros(len(ra), bool)
+    for field in fields:
+        inside |= field.holds(ra, dec)
+    beside = int((~inside).sum())
+    if not beside:
+        return reading
+    return replace(
+        reading, table=reading.table.filter(pa.array(inside)), insecure=reading.insecure + beside,
+        where=f"{reading.where} ({beside:,} outside of the fields)",
+    )  # fmt: skip
 
 
 class DeepArchive(CompiledCatalog):
@@ -190,7 +219,7 @@ class HSCDeepArchive(DeepArchive):
     def readings(self) -> Iterable[Reading]:
         """Read the tables of all surveys that are at VizieR or in the folder."""
         for survey, raw, where in self._redshifts.tables():
-            yield read_survey(raw, survey, where=where)
+            yield within(read_survey(raw, survey, where=where), FIELDS)
 
     @property
     def photometric(self) -> SQLCatalog:
@@ -225,7 +254,7 @@ class HSCDeepArchive(DeepArchive):
         return self._cutouts.cutout_bytes(own, half_size=half_size + MARGIN)
 
     def endpoints(self) -> dict[str, str]:
-        """Addresses in use, by service; files of one's own by name and size."""
+        """Addresses in use, by service; files of one's own by name and content."""
         used = {
             "catalog": shown_url(self._jobs.base),
             CUTOUTS_ENDPOINT: shown_url(self._cutouts.url),
@@ -234,7 +263,7 @@ class HSCDeepArchive(DeepArchive):
         if self.local.redshifts is not None:
             used["redshift files"] = own_files(self.local.redshifts)
         if self.local.mosaics is not None:
-            used["mosaic files"] = own_files(self.local.mosaics)
+            used["mosaic files"] = own_mosaics(self.local.mosaics)
         return used
 
     def needs(self) -> tuple[Need, ...]:

@@ -38,7 +38,8 @@ def mosaic_files(folder: Path) -> tuple[Path, ...]:
         If one is compressed, for it cannot be mapped; or is called a weight map, and there is no
         mosaic that it belongs to.
     """
-    found, beside = [], []
+    found: list[Path] = []
+    beside: list[Path] = []
     for path in sorted(path for path in folder.iterdir() if path.is_file()):
         suffix = path.suffix.lower()
         inner = Path(path.stem).suffix.lower()

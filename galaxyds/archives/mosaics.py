@@ -6,7 +6,9 @@ their headers (:mod:`galaxyds.archives.mosaic_headers`).
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,7 +19,7 @@ from galaxyds.archives.mosaic_files import Mosaic, open_mosaic
 from galaxyds.archives.mosaic_folder import mosaic_files
 from galaxyds.archives.mosaic_headers import BANDS
 from galaxyds.catalog.positions import unit_vectors
-from galaxyds.errors import UsageError
+from galaxyds.errors import UsageError, one_line
 from galaxyds.pixels.frame import Frame
 from galaxyds.pixels.regrid import onto_grid
 
@@ -31,6 +33,8 @@ REACH = 5
 """Mosaic pixels around an object that must all have data for its band to be there: the kernel's
 three on each side, and two more for where the pixels of the cutout lie."""
 KERNEL = "lanczos3"
+HEAD_BYTES = 1 << 17
+"""Bytes of a mosaic that are looked at to tell whether it is still the same."""
 
 # Where the pages are is stated by users' software; none was opened for this list.
 EXPECTED = (
@@ -47,6 +51,27 @@ def advice() -> str:
         "download uncompressed FITS mosaics into one folder and pass --mosaics FOLDER; expected: "
         f"{'; '.join(EXPECTED)}"
     )
+
+
+def own_mosaics(folder: Path) -> str:
+    """Name the files of a folder, with what tells that one was edited, without the folder.
+
+    Mosaics have tens of GB: of each the size, the time of the last change and a digest of the
+    first :data:`HEAD_BYTES`, which hold its header.
+    """
+    found = sorted(folder.iterdir()) if folder.is_dir() else []
+    return ", ".join(f"{path.name} ({_edition(path)})" for path in found if path.is_file())
+
+
+def _edition(path: Path) -> str:
+    try:
+        stat = path.stat()
+        with path.open("rb") as stream:
+            head = hashlib.blake2b(stream.read(HEAD_BYTES), digest_size=8).hexdigest()
+    except OSError as error:
+        return one_line(error.strerror or str(error), 60)
+    changed = datetime.fromtimestamp(stat.st_mtime_ns // 10**9, UTC).isoformat()
+    return f"{stat.st_size} bytes of {changed}, begins with {head}"
 
 
 def need(folder: Path | None) -> Need:

@@ -40,7 +40,8 @@ def read_table(path: Path, *, names: Collection[str] | None = None) -> pa.Table:
         which may begin with ``#`` and follow other lines that do.  Commas separate the columns of
         ``.csv``, tabs those of ``.tsv``, spaces those of other text.
     names : collection of str, optional
-        Columns to read, as :func:`short_name` has them, as far as there are; by default all.
+        Columns to read, as :func:`short_name` has them, as far as there are; by default all.  A
+        line that begins with ``#`` names the columns if one of these is among them.
 
     Returns
     -------
@@ -74,7 +75,7 @@ def _wanted(columns: list[str], names: Collection[str] | None) -> list[str]:
 
 def _read_text(path: Path, head: bytes, names: Collection[str] | None) -> pa.Table:
     separator = _SEPARATORS.get(path.suffix.lower())
-    columns, skipped = _header(path, head.decode("utf-8", "replace"), separator)
+    columns, skipped = _header(path, head.decode("utf-8", "replace"), separator, names)
     wanted = _wanted(columns, names)
     with path.open("rb") as stream:
         for _ in range(skipped):
@@ -98,7 +99,9 @@ def _read_text(path: Path, head: bytes, names: Collection[str] | None) -> pa.Tab
         raise broken(path, f"{len(columns)} columns", one_line(str(error), 160), cause) from None
 
 
-def _header(path: Path, head: str, separator: str | None) -> tuple[list[str], int]:
+def _header(
+    path: Path, head: str, separator: str | None, names: Collection[str] | None
+) -> tuple[list[str], int]:
     """Names of the columns, and how many lines stand before the first row."""
     lines = head.splitlines()
     comments = 0
@@ -108,8 +111,10 @@ def _header(path: Path, head: str, separator: str | None) -> tuple[list[str], in
         comments += 1
     first = _fields(lines[comments], separator) if comments < len(lines) else []
     above = [_fields(line.lstrip("#"), separator) for line in lines[:comments] if line.strip("# ")]
-    if above and (not first or len(above[-1]) == len(first)) and _are_names(above[-1]):
-        return above[-1], comments
+    # A note has as many words as there are columns now and then, but names none of them.
+    for words in reversed(above if names is not None else above[-1:]):
+        if (not first or len(words) == len(first)) and _are_names(words) and _wanted(words, names):
+            return words, comments
     if _are_names(first):
         return first, comments + 1
     cause = "write their names above the first row, as in: # ra dec z flag"

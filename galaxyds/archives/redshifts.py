@@ -17,6 +17,8 @@ from galaxyds.catalog.specz import RawColumn, RedshiftSurvey, VizierTable
 from galaxyds.catalog.surveys import SURVEYS
 from galaxyds.errors import ArchiveError, DataIntegrityError, UsageError, one_line
 
+_REFUSED = (".gz", ".bz2", ".xz", ".zip", ".fz", ".xml", ".vot", ".votable", ".parquet", ".xlsx")
+"""Endings of tables that cannot be read as they are, which the reader says; others are notes."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -57,6 +59,11 @@ class RedshiftSource:
     ------
     UsageError
         If the folder does not exist.
+
+    Notes
+    -----
+    Files whose ending is none of a table (``vvds.csv~``, ``vvds.README.md``) are passed over, and
+    the log says so; two of one name that differ in their endings alone are an error.
     """
 
     def __init__(
@@ -96,7 +103,7 @@ class RedshiftSource:
         ArchiveError
             If VizieR fails.
         DataIntegrityError
-            If a file is not a table, or a part of a survey is missing.
+            If a file is not a table or there twice, or a part of a survey is missing.
         """
         files = self._files()
         for survey in self.surveys:
@@ -116,10 +123,17 @@ class RedshiftSource:
         found: dict[tuple[str, str], list[Path]] = {}
         for path in sorted(self.folder.iterdir()) if self.folder else ():
             stem = path.name.partition(".")[0].lower()
-            if path.is_file() and stem in known:
-                found.setdefault(known[stem], []).append(path)
-            elif path.suffix.lower() in SUFFIXES:
+            suffix = path.suffix.lower()
+            if not path.is_file() or (stem not in known and suffix not in SUFFIXES):
+                continue
+            if stem not in known:
                 _LOG.warning("%s is not read: no survey has that name", path)
+            elif suffix in SUFFIXES + _REFUSED:
+                found.setdefault(known[stem], []).append(path)
+            else:
+                _LOG.warning("%s is not read: tables end in %s", path, ", ".join(SUFFIXES))
+        for paths in found.values():
+            _require_distinct(paths)
         return found
 
     def _local(
@@ -143,6 +157,18 @@ class RedshiftSource:
                 for region in self.regions or (None,)
             ]
             yield survey, pa.concat_tables(rows), f"VizieR {table.name}"
+
+
+def _require_distinct(paths: Sequence[Path]) -> None:
+    """Refuse two forms of one table: its rows would count twice."""
+    forms: dict[str, Path] = {}
+    for path in paths:
+        other = forms.setdefault(path.stem.lower(), path)
+        if other is not path:
+            raise DataIntegrityError(
+                f"{other.name} and {path.name} are two forms of one table: keep one of them",
+                file=str(path), expected="one of them", got="both",
+            )  # fmt: skip
 
 
 def _ask(

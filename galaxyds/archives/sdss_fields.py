@@ -41,7 +41,8 @@ STRIP = 1.0
 MANY = 150
 """Boxes beyond which larger ones are taken: positions all over the sky."""
 _POLE = 88.0  # degrees of declination from where a box goes all around
-_CHUNK = 20_000
+_CHUNK = 20_000  # positions whose fields are counted at once
+_PAIRS = 500_000  # positions with their fields that are looked at at once: some 200 MB
 _ARCSEC = 3600.0 * 180.0 / np.pi
 
 COLUMNS = (
@@ -125,6 +126,9 @@ def covering(
     if not ra.size:
         return []
     reach = _half_diagonal(radius)
+    # A field is turned as the fields before and after it say: they have to be there, too, or what
+    # is found for a position would depend on which others are asked for.
+    reach += FRAME_ROWS * PIXEL
     asked = boxes(ra % 360.0, dec, reach=reach / 3600)
     tables = [catalog.rows(query) for query in queries(asked, longest=catalog.longest)]
     return match(ra, dec, make_fields(tables), radius=radius)
@@ -282,9 +286,12 @@ def match(ra: Floats, dec: Floats, fields: Fields, *, radius: float) -> list[tup
     tiles: list[Tile] = [tuple(row) for row in fields.tiles.tolist()]
     tree = cKDTree(fields.centre)
     found: list[tuple[Tile, ...]] = []
+    chord = 2 * np.sin(_half_diagonal(radius) / _ARCSEC / 2)
     for start in range(0, len(ra), _CHUNK):
         points = unit_vectors(ra[start : start + _CHUNK], dec[start : start + _CHUNK])
-        found += _matched(points, fields, tree, tiles=tiles, radius=radius)
+        pairs = np.cumsum(tree.query_ball_point(points, chord, return_length=True))
+        for some in np.split(points, np.flatnonzero(np.diff(pairs // _PAIRS)) + 1):
+            found += _matched(some, fields, tree, tiles=tiles, radius=radius)
     return found
 
 

@@ -29,6 +29,10 @@ BANDS = tuple(
 _NAMES = tuple(band.name for band in BANDS)
 
 
+# Not read at VizieR itself or in the survey's own description.
+_MASK_BITS = "1 star, 2 saturated star, 4 to 128 masked in z, y, i, r, g, u (meanings unverified)"
+
+
 def _column(name: str, dtype: str, description: str, unit: str = "", **more: object) -> Column:
     """A column that the compiled catalogue calls by the same name."""
     return Column(name=name, dtype=dtype, unit=unit, description=description, archive=name,
@@ -60,8 +64,7 @@ COLUMNS = (
     *(_column(f"mag_err_{band}", "float32", f"error of mag_{band}", "mag", nullable=True)
       for band in _NAMES),
     _column("extraction_flags", "int16", "flags of SExtractor", valid=(0, 255)),
-    _column("mask_flags", "int16", "flags of TERAPIX: 1 star, 2 saturated star, 4 to 128 masked in "
-            "z, y, i, r, g, u", valid=(0, 255)),
+    _column("mask_flags", "int16", f"flags of TERAPIX: {_MASK_BITS}", valid=(0, 255)),
     multimodal.EBV,
     _column("i_filter", "string", "filter of band i: i.MP9701, or i.MP9702 after that one broke"),
     _column("tile_ra", "int32", "tile that the cutout is from: HHMMSS of its middle"),

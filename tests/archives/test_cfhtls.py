@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import pickle
 
 import numpy as np
@@ -10,10 +11,12 @@ import pytest
 from astropy.coordinates import SkyCoord
 
 from galaxyds.archives.base import CatalogArchive, CompiledArchive, CutoutArchive, LocalFiles
-from galaxyds.archives.cadc_tiles import Artifact, CFHTLSTile, parse_name
+from galaxyds.archives.cadc_tiles import Artifact, CADCTiles, CFHTLSTile, parse_name
 from galaxyds.archives.cfhtls import CFHTLSArchive
 from galaxyds.archives.cfhtls_objects import (
+    NAME_ERROR,
     PHOTOMETRY,
+    ROOM,
     cells,
     distinct,
     fields,
@@ -21,6 +24,9 @@ from galaxyds.archives.cfhtls_objects import (
     objects,
     only_near,
 )
+from galaxyds.archives.dust import SFDMap
+from galaxyds.catalog.specz import Compilation
+from galaxyds.errors import ArchiveError
 from galaxyds.specs.cfhtls_wide import SPEC
 from tests.archives.test_dust import write_maps
 
@@ -95,6 +101,55 @@ def test_codes_for_missing_magnitudes_are_null():
     assert made.column("mag_u").to_pylist() == [None, None, None, 24.0]
     assert made.column("mag_err_u").to_pylist() == [None, None, None, pytest.approx(0.1)]
     assert made.column("mag_g").null_count == 0
+
+
+def test_an_error_of_zero_is_one():
+    more = {"e_umagA": np.array([0.0, -1.0])}
+    ra, dec = np.array([34.3, 34.6]), np.full(2, -7.0)
+    made = objects(redshifts(ra, dec), photometry(ra, dec, **more), (EAST,), ebv=dust)
+    assert made.column("mag_err_u").to_pylist() == [0.0, None]
+
+
+@pytest.mark.parametrize("column", ["Sfl", "Tfl"])
+@pytest.mark.parametrize("value", [40_000.0, 1.5])
+def test_flags_that_are_none_are_named(column, value):
+    stars = photometry([34.5], [-7.0], **{column: np.array([value])})
+    with pytest.raises(ArchiveError, match=rf"column {column} of II/317"):
+        objects(redshifts([34.5], [-7.0]), stars, (EAST,), ebv=dust)
+
+
+def test_an_object_without_a_position_belongs_to_no_redshift():
+    stars = photometry([np.nan, 34.5, 34.5], [-7.0, np.nan, -7.0])
+    near = only_near(stars, redshifts([34.5], [-7.0]))
+    assert near.column("CFHTLS").to_pylist() == ["1101_000002"]
+    made = objects(redshifts([34.5], [-7.0]), stars, (EAST,), ebv=dust).to_pylist()
+    assert made[0]["catalogue_name"] == "1101_000002"
+
+
+def test_a_tile_that_lies_where_its_name_says_but_for_a_second_shows_the_whole_cutout():
+    # The name is cut to a second of time: the pixels lie up to 15 arcsec further east.
+    ra = EAST.ra - (EAST.half_width - np.array([7.0, 21.0, 22.5]) * ARCSEC) / np.cos(
+        np.radians(EAST.dec)
+    )
+    dec = np.full(3, EAST.dec)
+    near, _ = in_tiles((EAST,), ra, dec)
+    sure, _ = in_tiles((EAST,), ra, dec, room=ROOM + NAME_ERROR)
+    assert (near[:, 0] >= 0).tolist() == [True, True, True]
+    assert (sure[:, 0] >= 0).tolist() == [False, False, True]
+    assert NAME_ERROR >= 15.0
+
+
+def test_the_archive_keeps_the_distance_that_names_ask_for(monkeypatch):
+    monkeypatch.setattr(CADCTiles, "tiles", lambda self: (EAST,))
+    monkeypatch.setattr(SFDMap, "ebv", lambda self, ra, dec: dust(ra, dec))
+    edge = EAST.ra - (EAST.half_width - 15 * ARCSEC) / np.cos(np.radians(EAST.dec))
+    found = redshifts([EAST.ra, edge], [EAST.dec] * 2)
+    monkeypatch.setattr(
+        "galaxyds.archives.cfhtls_objects.compile_redshifts", lambda _: Compilation(found, ())
+    )
+    monkeypatch.setattr(CFHTLSArchive, "_photometry", lambda *_: photometry([], []))
+    table = CFHTLSArchive()._objects().table
+    assert table.column("tile_ra").to_pylist() == [21800, -1]
 
 
 def test_a_survey_without_flags_has_a_word_for_it():
@@ -200,7 +255,12 @@ def test_the_archive_keeps_the_contracts_and_says_what_it_needs(tmp_path, monkey
     assert archive.departures() == ()
     told = archive.endpoints()
     assert told["holdings"] == "http://127.0.0.1:1/argus"
-    assert told["redshift files"] == "deep2.csv (7 bytes)"  # and no folder of this machine
+    digest = hashlib.sha256(b"RA,DEC\n").hexdigest()
+    # And no folder of this machine.
+    assert told["redshift files"] == f"deep2.csv (sha256 {digest})"
+    (own / "deep2.csv").write_text("ra,DEC\n")
+    assert archive.endpoints() != told
+    (own / "deep2.csv").write_text("RA,DEC\n")
     assert "cutouts" in told
     assert [need.present for need in archive.needs()][-1] is False
     write_maps(tmp_path)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+from datetime import UTC, datetime
+
 import numpy as np
 import pyarrow as pa
 import pytest
 from astropy.coordinates import SkyCoord
 
 from galaxyds.archives.cfhtls_objects import CATALOG, PHOTOMETRY
-from galaxyds.archives.cfhtls_photometry import photometry_near
+from galaxyds.archives.cfhtls_photometry import _key, photometry_near
+from galaxyds.archives.regions import Box
 from galaxyds.archives.vizier import VizieR
 from galaxyds.errors import ArchiveError
 from tests.servers.vizier import VizieREmulator
@@ -66,12 +70,15 @@ def test_all_that_belongs_to_a_redshift_comes_once(server, catalogue, redshifts,
         assert row == pytest.approx(rows[row["CFHTLS"]])
 
 
-def test_boxes_that_came_are_not_asked_for_again(server, redshifts, tmp_path):
+def test_boxes_that_came_are_not_asked_for_again(server, redshifts, tmp_path, caplog):
+    caplog.set_level(logging.INFO)
     first = photometry_near(redshifts, VizieR(), folder=tmp_path)
     asked = len(server.requests)
     assert asked > 5
     assert photometry_near(redshifts, VizieR(), folder=tmp_path).equals(first)
     assert len(server.requests) == asked
+    day = datetime.now(UTC).date().isoformat()[:7]
+    assert f"{asked} of {asked} boxes as they were answered from {day}" in caplog.text
     sorted(tmp_path.glob("*.parquet"))[0].write_bytes(b"PAR1 nothing")
     assert photometry_near(redshifts, VizieR(), folder=tmp_path).equals(first)
     assert len(server.requests) == asked + 1
@@ -99,6 +106,13 @@ def test_a_question_that_broke_off_goes_on_where_it_was(server, redshifts, tmp_p
     server.requests.clear()
     assert photometry_near(redshifts, VizieR(), folder=tmp_path).equals(wanted)
     assert len(server.requests) == asked - done
+
+
+def test_a_key_is_the_same_for_numbers_of_any_kind(redshifts):
+    plain = Box(1.5, 2.5, -1.0, 1.0)
+    numpy = Box(*(np.float64(v) for v in (1.5, 2.5, -1.0, 1.0)))
+    assert _key(plain, redshifts, "u") == _key(numpy, redshifts, "u")
+    assert _key(plain, redshifts, "u") != _key(Box(1.5, 2.5, -1.0, 1.1), redshifts, "u")
 
 
 def test_another_set_of_redshifts_is_another_question(server, redshifts, tmp_path):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import shutil
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pytest
+from astropy.io import fits
 from astropy.wcs import WCS
 
 from galaxyds.archives.base import (
@@ -21,10 +24,13 @@ from galaxyds.archives.base import (
 )
 from galaxyds.archives.deep_objects import match, u_band
 from galaxyds.archives.deep_pixels import OUTSIDE, TRACTS, assembled, window
-from galaxyds.archives.hsc_deep import FIELDS, HSCDeepArchive
-from galaxyds.archives.mosaics import Mosaics
+from galaxyds.archives.hsc_deep import FIELDS, HSCDeepArchive, within
+from galaxyds.archives.mosaics import Mosaics, own_mosaics
+from galaxyds.archives.regions import separation
 from galaxyds.archives.simulated_deep import SimulatedDeep
 from galaxyds.build.lists import POSITION_OUTSIDE
+from galaxyds.catalog.specz import read_survey
+from galaxyds.catalog.surveys import survey_named
 from galaxyds.errors import ArchiveError, CredentialsError, UsageError
 from galaxyds.sky.cells import Region
 from galaxyds.sky.hsc_conditions import DEEP
@@ -222,6 +228,51 @@ class TestPieces:
         raw = Cutout(object_id=1, pixels=dict.fromkeys("grizy", image) | others,
                      position=dict.fromkeys("grizy", position), missing={}, grid=grid)  # fmt: skip
         return assembled(raw, one, tuple("grizy"), mosaics=Mosaics([]), size=64)
+
+
+def test_redshifts_beside_the_fields_are_not_asked_about(archive, services, local, tmp_path):
+    rng = np.random.default_rng(0)
+    ra, dec = rng.uniform(0, 360, 3000), rng.uniform(-30, 30, 3000)
+    inside = np.zeros(3000, bool)
+    for field in FIELDS:
+        inside |= separation(ra, dec, field.ra, field.dec) <= field.radius
+    assert 0 < inside.sum() < 60
+    folder = tmp_path / "redshifts"
+    folder.mkdir()
+    raw = pa.table({"ra": ra, "dec": dec, "z": np.full(3000, 0.5), "q_z": np.full(3000, 5.0)})
+    pyarrow.csv.write_csv(raw, folder / "wigglez.csv")
+    whole = HSCDeepArchive(LocalFiles(mosaics=local.mosaics, redshifts=folder))
+    whole._redshifts.vizier = None
+    table, tallies = whole._objects()
+    assert table.num_rows == inside.sum()
+    tally = next(t for t in tallies if t.name == "wigglez")
+    beside = 3000 - inside.sum()
+    assert (tally.read, tally.insecure, tally.secure) == (3000, beside, inside.sum())
+    assert tally.where == f"wigglez.csv ({beside:,} outside of the fields)"
+    asked = {
+        job.sql.partition("VALUES")[2].partition(") AS t")[0] for job in services.jobs.values()
+    }
+    assert [text.count("),(") + 1 for text in asked] == [inside.sum()]
+    read = read_survey(raw.filter(pa.array(inside)), survey_named("wigglez"), where="x")
+    assert within(read, FIELDS) is read
+
+
+def test_an_edited_mosaic_is_another_one(local, tmp_path):
+    folder = tmp_path / "mosaics"
+    shutil.copytree(local.mosaics, folder)
+    first = own_mosaics(folder)
+    assert own_mosaics(folder) == first
+    assert str(tmp_path) not in first
+    path = folder / "simulated_A_H.fits"
+    stat = path.stat()
+    fits.setval(path, "MAGZERO", value=29.0)
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert path.stat().st_size == stat.st_size
+    assert own_mosaics(folder) != first
+    shutil.copy2(local.mosaics / path.name, path)
+    assert own_mosaics(folder) == first
+    os.utime(path, (stat.st_atime, stat.st_mtime + 10))
+    assert own_mosaics(folder) != first
 
 
 class TestWhatIsMissing:

@@ -61,6 +61,18 @@ def test_dialects_of_text(tmp_path, name, text):
     assert some.to_pydict() == {"z": ["0.5", "-99.9"]}
 
 
+@pytest.mark.parametrize("note", ["# note one two", "# based on Smith"])
+def test_a_note_names_no_columns(tmp_path, note):
+    (tmp_path / "a.txt").write_text(f"{note}\n150.1 2.2 0.5\n")
+    with pytest.raises(DataIntegrityError, match=r"names of the columns.*write their names above"):
+        read_table(tmp_path / "a.txt", names={"ra", "dec", "z"})
+    (tmp_path / "a.txt").write_text(f"# ra dec z\n{note}\n150.1 2.2 0.5\n")
+    found = read_table(tmp_path / "a.txt", names={"ra", "dec", "z"})
+    assert found.to_pydict() == {"ra": ["150.1"], "dec": ["2.2"], "z": ["0.5"]}
+    (tmp_path / "a.txt").write_text(f"{note}\nra dec z\n150.1 2.2 0.5\n")
+    assert read_table(tmp_path / "a.txt", names={"z"}).to_pydict() == {"z": ["0.5"]}
+
+
 def test_empty_cells_and_words_stay_what_they_are(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("ra,flag,id\n,NA,1237654948378312859\n1,B,nan\n")

@@ -116,6 +116,32 @@ def test_a_file_of_no_survey_is_told(tmp_path, caplog):
     ]
 
 
+def test_backups_and_notes_are_no_tables(tmp_path, caplog):
+    table = "ra,dec,z,q_z\n30.5,-5.5,0.7,5\n"
+    for name in ("wigglez.csv", "wigglez.csv~", "wigglez.csv.bak", "wigglez.README.md"):
+        (tmp_path / name).write_text(table)
+    found = list(RedshiftSource(None, tmp_path).tables())
+    assert [where for survey, _, where in found if survey.name == "wigglez"] == ["wigglez.csv"]
+    told = [r.getMessage().partition(" is not read: tables end in")[0] for r in caplog.records]
+    assert told == [
+        str(tmp_path / n) for n in ("wigglez.README.md", "wigglez.csv.bak", "wigglez.csv~")
+    ]
+
+
+@pytest.mark.parametrize("name", ["wigglez.csv.gz", "wigglez.fits.gz"])
+def test_a_packed_table_is_not_passed_over(tmp_path, name):
+    (tmp_path / name).write_bytes(b"\x1f\x8b")
+    with pytest.raises(DataIntegrityError, match=rf"{name}.*unpack it"):
+        list(RedshiftSource(None, tmp_path).tables())
+
+
+def test_two_forms_of_one_table_are_an_error(tmp_path):
+    for name in ("wigglez.csv", "WiggleZ.txt"):
+        (tmp_path / name).write_text("ra,dec,z,q_z\n30.5,-5.5,0.7,5\n")
+    with pytest.raises(DataIntegrityError, match=r"WiggleZ\.txt and wigglez\.csv are two forms"):
+        list(RedshiftSource(None, tmp_path).tables())
+
+
 def test_a_folder_that_is_not_there_is_told(tmp_path):
     with pytest.raises(UsageError, match=r"no folder of redshift tables .*nowhere"):
         RedshiftSource(None, tmp_path / "nowhere")

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 from astropy.wcs import WCS
 
+from galaxyds.archives import sdss_fields
 from galaxyds.archives.base import CoverageArchive
 from galaxyds.archives.http import Http
 from galaxyds.archives.rate import RateLimit
@@ -230,8 +231,31 @@ def test_order_and_company_do_not_matter():
         assert covering(catalog, ra[order], dec[order], radius=RADIUS) == [
             together[place] for place in order
         ]
-        alone = covering(catalog, ra[:1], dec[:1], radius=RADIUS)
-    assert set(together[0]) <= set(alone[0])
+        alone = [covering(catalog, ra[n : n + 1], dec[n : n + 1], radius=RADIUS)[0]
+                 for n in range(60)]  # fmt: skip
+    assert alone == together
+
+
+def test_parts_of_a_deep_stripe_are_looked_at_in_turn(monkeypatch):
+    rng = np.random.default_rng(9)
+    scans = [scan(run, (20.0, 0.0), 90.0, fields=12) for run in range(100, 120)]
+    ra, dec = around(scans, rng, 200)
+    fields = make_fields([field_table(scans)])
+    sizes = []
+
+    def watched(points, centre, along, *, radius):
+        sizes.append(len(points))
+        return inside(points, centre, along, radius=radius)
+
+    inside = sdss_fields._inside
+    monkeypatch.setattr(sdss_fields, "_inside", watched)
+    at_once = match(ra, dec, fields, radius=RADIUS)
+    (total,) = sizes
+    sizes.clear()
+    monkeypatch.setattr(sdss_fields, "_PAIRS", 500)
+    assert match(ra, dec, fields, radius=RADIUS) == at_once
+    assert sum(sizes) == total > 5000
+    assert max(sizes) < 500 + 20 * 4
 
 
 class TestRealFields:

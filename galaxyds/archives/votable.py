@@ -2,12 +2,14 @@
 
 ``astropy.io.votable`` reads the cells.  Before it sees a document, one pass of expat looks at its
 elements, because astropy would open whatever address a ``STREAM`` names (a file of this machine
-too), unpack a compressed stream of any size, and reserve as many rows as a ``TABLE`` claims.  Such
-documents are refused, and so is one that declares an entity; a document type is ignored.
+too), unpack a compressed stream of any size, and reserve as many rows as a ``TABLE`` claims, each
+as wide as its ``FIELD`` elements claim.  Such documents are refused, and so is one that declares an
+entity; a document type is ignored.
 
 A cell without a value is NULL: an empty one, one that equals the column's null value, a NaN, and in
 a column of real numbers one that is no number, as astropy reads it (catalogues write ``--``).  An
-empty string cannot be told from a missing one in this format, and is NULL too.
+empty string cannot be told from a missing one in this format, and is NULL too.  An integer that its
+column cannot hold is an error.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import io
 import math
 import re
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +35,14 @@ LARGEST = 1 << 30
 
 _WIDEST = 1 << 16  # most values that one cell may be declared to hold
 _CELLS = frozenset({"TD", "TR"})
+_MOST = 64 << 20  # bytes that any document may take as arrays
+_DENSEST = 16  # bytes of arrays per byte of a document that takes more
+_FIRST_ROWS = 512  # that astropy reserves for the first one
+_SIZES = {"bit": 1, "boolean": 1, "unsignedByte": 1, "short": 2, "int": 4, "float": 4, "char": 4,
+          "unicodeChar": 4, "floatComplex": 8, "doubleComplex": 16}  # fmt: skip
+_OLD = re.compile(
+    rb"""(?s)\A(.{,2000}?<(?:\w+:)?VOTABLE\b[^>]*?\sversion\s*=\s*["'])v?1\.[0-2](?=["'])"""
+)
 _AGAIN = "ask again, and check the service's address"
 
 
@@ -108,7 +119,7 @@ def read_document(data: bytes | Path, *, source: str, limit: int = LARGEST) -> V
         raise refused(source, f"answers with a web page instead of a table: {words}", words)
     scan = _Scan(source, len(body))
     scan.run(body)
-    return VOTable(_tables(body, source), tuple(scan.infos))
+    return VOTable(_tables(body, source, scan.nulls), tuple(scan.infos))
 
 
 def read_table(data: bytes | Path, *, source: str, limit: int = LARGEST) -> pa.Table:
@@ -210,10 +221,15 @@ class _Scan:
     source: str
     size: int
     infos: list[Info] = field(default_factory=list)
+    nulls: set[str] = field(default_factory=set)
     _open: tuple[str, str, bool] | None = None
     _text: list[str] = field(default_factory=list)
     _depth: int = 0
     _tables: int = 0
+    _rows: int = 0  # of the table that is open
+    _told: int = 0  # rows that it claims to have
+    _width: int = 0  # bytes of one of its rows
+    _bytes: int = 0  # of the tables before it
 
     def run(self, body: bytes) -> None:
         """Look at the whole document.
@@ -237,10 +253,13 @@ class _Scan:
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         """Judge one element as it begins."""
-        if tag in _CELLS:
+        name = tag.rpartition(":")[2]
+        if name == "TD":
+            return
+        if name == "TR":
+            self._rows += 1
             return
         self._depth += 1
-        name = tag.rpartition(":")[2]
         if self._depth == 1 and name != "VOTABLE":
             raise _broken(self.source, f"is another document: its root is <{one_line(name, 40)}>")
         if self._depth > 64:
@@ -249,18 +268,42 @@ class _Scan:
         complaint = check(attributes, self.size) if check else ""
         if complaint:
             raise _broken(self.source, complaint)
-        self._tables += name == "TABLE"
+        self._weigh(name, attributes)
         if name == "INFO":
             value = attributes.get("value", "").strip()
             self._open = (attributes.get("name", "").strip(), value, self._tables > 0)
             self._text = []
 
+    def _weigh(self, name: str, attributes: dict[str, str]) -> None:
+        """Note what arrays a table will take."""
+        if name == "TABLE":
+            self._tables += 1
+            rows = attributes.get("nrows", "0").strip()
+            told = int(rows) if attributes.get("type") != "meta" and rows.isdigit() else 0
+            self._rows, self._width, self._told = 0, 0, told
+        elif name == "FIELD":
+            self._width += _bytes_of(attributes)
+        elif name == "DATA":
+            self._require_room(max(self._told, _FIRST_ROWS))
+        elif name == "VALUES":
+            self.nulls.add(attributes.get("null", "").strip())
+
+    def _require_room(self, rows: int) -> None:
+        taken = self._bytes + rows * self._width
+        if taken > max(_MOST, _DENSEST * self.size):
+            what = f"of {self.size} bytes declares arrays of {taken} bytes, which is refused"
+            raise _broken(self.source, what)
+
     def end(self, tag: str) -> None:
-        """Keep an info that ends."""
-        if tag in _CELLS:
+        """Keep an info that ends, and weigh a table that does."""
+        name = tag.rpartition(":")[2]
+        if name in _CELLS:
             return
         self._depth -= 1
-        if self._open is not None and tag.rpartition(":")[2] == "INFO":
+        if name == "DATA":
+            self._require_room(max(self._told, self._rows))
+            self._bytes += max(self._told, self._rows) * self._width
+        if self._open is not None and name == "INFO":
             name, value, after = self._open
             self.infos.append(Info(name, value, "".join(self._text).strip(), after))
             self._open = None
@@ -315,6 +358,16 @@ def _check_field(attributes: dict[str, str], size: int) -> str:
     return ""
 
 
+def _bytes_of(attributes: dict[str, str]) -> int:
+    """Bytes that astropy reserves for a cell: of one of variable length, a reference."""
+    parts = attributes.get("arraysize", "1").split("x")
+    if any(not part.isdigit() for part in parts):
+        return 8
+    # A byte more for whether the value is missing.
+    size = _SIZES.get(attributes.get("datatype", ""), 8) + 1
+    return size * math.prod(int(part) for part in parts)
+
+
 _CHECKS = {
     "STREAM": _check_stream,
     "FITS": _check_fits,
@@ -324,18 +377,28 @@ _CHECKS = {
 }
 
 
-def _tables(body: bytes, source: str) -> tuple[tuple[str, pa.Table], ...]:
+def _tables(body: bytes, source: str, nulls: Iterable[str]) -> tuple[tuple[str, pa.Table], ...]:
     from astropy.io import votable
+    from astropy.io.votable.exceptions import W49, W51
 
+    # Before version 1.3 astropy reads an empty integer as 0; empty cells mean the same in all.
+    body = _OLD.sub(rb"\g<1>1.3", body, count=1)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            # Where it would only warn: an empty integer read as 0, one that is cut to its range...
+            warnings.simplefilter("error", W49)
+            warnings.simplefilter("error", W51)
+            for null in nulls:  # ... unless that one is the column's null value
+                warnings.filterwarnings("ignore", rf".*Value '{re.escape(null)}' is out", W51)
             # "mask" would make NULLs of nonsense: an integer that is none is an error.
-            parsed = votable.parse(io.BytesIO(body), verify="ignore", invalid="exception")
+            parsed = votable.parse(io.BytesIO(body), verify="warn", invalid="exception")
         found = [table for table in parsed.iter_tables() if table.fields]
         return tuple((str(one.name or one.ID or ""), _arrow(one, source)) for one in found)
-    except (DataIntegrityError, MemoryError):
+    except DataIntegrityError:
         raise
+    except MemoryError:
+        raise _broken(source, f"of {len(body)} bytes does not fit into memory") from None
     except Exception as error:  # astropy raises whatever a malformed cell leads to
         raise _broken(source, f"cannot be read: {one_line(str(error), 200)}") from error
 
@@ -345,16 +408,21 @@ def _arrow(table: Any, source: str) -> pa.Table:
     if len(set(names)) < len(names):
         raise _broken(source, f"has two columns of one name among {', '.join(names)}")
     stored = table.array.dtype.names or ()
-    columns = [_column(table.array[name]) for name in stored]
+    columns = [
+        _column(table.array[name], one.values.null)
+        for name, one in zip(stored, table.fields, strict=True)
+    ]
     return pa.Table.from_arrays(columns, names=names)
 
 
-def _column(values: np.ma.MaskedArray[Any, Any]) -> pa.Array:
+def _column(values: np.ma.MaskedArray[Any, Any], null: Any) -> pa.Array:
     data, mask = np.ma.getdata(values), np.ma.getmaskarray(values)
     if data.dtype.kind in "OUS" or data.ndim > 1:
         return _many(values)
     if data.dtype.kind == "f":
         mask = mask | np.isnan(data)
+    elif data.dtype.kind in "iu" and isinstance(null, int | np.integer):
+        mask = mask | (data == null)  # astropy cuts a null value out of range, and its cells
     return pa.array(data, mask=mask)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import tracemalloc
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -184,6 +185,78 @@ def test_hostile_documents(case):
         read_document(HOSTILE[case], source="T")
     assert str(caught.value).startswith("T: the VOTable ")
     assert "\n" not in str(caught.value)
+
+
+def old(field: str, cells: list[str], version: str = "1.1", attributes: str = "") -> bytes:
+    rows = "".join(f"<TR><TD>{cell}</TD></TR>" for cell in cells)
+    return (
+        f'<?xml version="1.0"?>\n<VOTABLE version="{version}" xmlns="x/v{version}"><RESOURCE>'
+        f'<TABLE {attributes}><FIELD name="a" {field}<DATA><TABLEDATA>{rows}</TABLEDATA></DATA>'
+        "</TABLE></RESOURCE></VOTABLE>"
+    ).encode()
+
+
+class TestIntegers:
+    @pytest.mark.parametrize("version", ["1.0", "1.1", "1.2", "v1.1", "1.3", "1.4"])
+    @pytest.mark.parametrize("kind", ["unsignedByte", "short", "int", "long"])
+    def test_an_empty_one_is_null(self, version, kind):
+        body = old(f'datatype="{kind}"/>', ["7", "", "0"], version)
+        assert read_table(body, source="T").to_pydict() == {"a": [7, None, 0]}
+
+    def test_an_old_document_whose_version_cannot_be_amended(self):
+        text = old('datatype="int"/>', ["7", ""]).decode()
+        text = text.replace('<?xml version="1.0"?>', '<?xml version="1.0" encoding="utf-16"?>')
+        with pytest.raises(DataIntegrityError, match=r"cannot be read: .*W49"):
+            read_table(text.encode("utf-16"), source="T")
+
+    @pytest.mark.parametrize(
+        ("kind", "value"),
+        [("short", "70000"), ("unsignedByte", "256"), ("int", "-2147483649"), ("long", "9" * 19)],
+    )
+    def test_one_out_of_range_is_refused(self, kind, value):
+        with pytest.raises(DataIntegrityError, match=f"cannot be read: .*Value '{value}'"):
+            read_table(old(f'datatype="{kind}"/>', ["1", value]), source="T")
+
+    def test_a_null_value_may_be_out_of_range(self):
+        field = 'datatype="short"><VALUES null="-2147483648"/></FIELD>'
+        body = old(field, ["1", "-2147483648", ""])
+        assert read_table(body, source="T").to_pydict() == {"a": [1, None, None]}
+
+
+WIDE = 'datatype="double" arraysize="65536"/>'
+
+
+class TestMemory:
+    @pytest.mark.parametrize(
+        "body",
+        [old(WIDE, [""] * 2000), old(WIDE, [""] * 40, attributes='nrows="250"'),
+         old('datatype="double"/>' + f'<FIELD name="b" {WIDE}' * 99, [""]),
+         old('datatype="char" arraysize="60000"/>', [""] * 2000)],
+        ids=["rows", "nrows", "fields", "text"],
+    )  # fmt: skip
+    def test_a_small_document_takes_no_large_arrays(self, body):
+        tracemalloc.start()
+        try:
+            with pytest.raises(DataIntegrityError, match="bytes declares arrays of"):
+                read_document(body, source="T")
+            assert tracemalloc.get_traced_memory()[1] < 16 << 20
+        finally:
+            tracemalloc.stop()
+
+    def test_tables_together(self):
+        body = old('datatype="double" arraysize="8192"/>', [""] * 500)
+        table = body[body.index(b"<TABLE") : body.index(b"</RESOURCE>")]
+        assert read_document(body, source="T").tables[0][1].num_rows == 500
+        with pytest.raises(DataIntegrityError, match="declares arrays of"):
+            read_document(body.replace(table, table * 2), source="T")
+
+    def test_memory_that_is_not_there(self, monkeypatch):
+        def parse(*_, **__):
+            raise MemoryError
+
+        monkeypatch.setattr(votable, "parse", parse)
+        with pytest.raises(DataIntegrityError, match="does not fit into memory"):
+            read_document(old('datatype="int"/>', ["1"]), source="T")
 
 
 def test_the_sound_stream_is_read():

@@ -83,7 +83,8 @@ CUTS = (
     Cut(name="magnitude", sql="mag_i > 0 AND mag_i < 25", source="Sect. 2.4",
         why="the bins of the sample end at i = 25"),
     Cut(name="in-tile", sql="tile_ra >= 0", source="Sect. 2.2",
-        why="a tile of the survey that has all five bands, and room for the whole cutout"),
+        why="a tile of the survey that has all five bands, and room for the whole cutout; in the "
+            "archive 15.5 arcsec more, by which a tile's name may be off its middle"),
 )  # fmt: skip
 
 ERRATA = (

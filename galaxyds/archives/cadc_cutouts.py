@@ -5,6 +5,9 @@ and band, from which the asked pixels are taken here.  Where it is absent or ref
 coadd is fetched once, and the same pixels are cut here; both ways run the same code on the same
 stored numbers.
 
+An object so near the edge of its tile that its cutout would not be whole has none.  A service that
+sends less than the cutout of another object sent something else than was asked.
+
 What stands in the pixels stays, 0 and NaN too (:mod:`galaxyds.archives.cadc_fits`).
 """
 
@@ -20,6 +23,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 from urllib.parse import quote, urlencode
 
+import numpy as np
 import platformdirs
 
 from galaxyds.archives.base import (
@@ -33,8 +37,16 @@ from galaxyds.archives.base import (
 )
 from galaxyds.archives.bounded import FITS_BLOCK, broken
 from galaxyds.archives.cadc_files import TYPICAL, CoaddFiles, FileHttp
-from galaxyds.archives.cadc_fits import Coadd, Piece, cut, pixels_across, read_coadd, wcs_of
-from galaxyds.archives.cadc_settings import DATA, SODA, base_url, chosen_way
+from galaxyds.archives.cadc_fits import (
+    Coadd,
+    Piece,
+    cut,
+    holds,
+    pixels_across,
+    read_coadd,
+    wcs_of,
+)
+from galaxyds.archives.cadc_settings import DATA, SODA, WAY, base_url, chosen_way
 from galaxyds.archives.cadc_tiles import BANDS, INTERVAL, PIXEL_SCALE, CADCTiles, CFHTLSTile
 from galaxyds.archives.calls import Call, Policy, Setback
 from galaxyds.archives.hsc_session import Connections
@@ -42,6 +54,7 @@ from galaxyds.archives.http import rate_directory
 from galaxyds.archives.rate import RateLimit
 from galaxyds.archives.redact import looks_like_html, server_words, shown_url
 from galaxyds.errors import ArchiveError, DataIntegrityError, NotInArchiveError, UsageError
+from galaxyds.pixels.gnomonic import project
 
 CONNECTIONS = 4
 """Requests under way at once, over all processes of a user (the archive states no limit)."""
@@ -56,6 +69,10 @@ _PER_TILE = 600  # objects of the dataset per tile, about: for estimates only
 # How the service says in words that a circle misses a file is not verified.
 _MISSED = re.compile(r"no\s*overlap|not\s+(?:overlap|intersect)|no\s+intersection", re.IGNORECASE)
 _Result = TypeVar("_Result")
+ArchiveFailure = ArchiveError | DataIntegrityError
+_BESIDE = (204, 400)  # statuses of an answer that the circle misses the file
+_ENOUGH = 3  # failures running after which the service is not asked again
+_NAMED = 20.0  # arcseconds: how well a tile's name states its middle, and its size its edges
 
 
 class CutoutHttp(FileHttp):
@@ -130,8 +147,9 @@ class CADCCutouts:
     tiles : sequence of CFHTLSTile, optional
         What the archive holds; asked from it by default, once.
     way : str, optional
-        ``soda``, ``tiles`` or ``auto`` (the service, and tiles from its first failure on); by
-        default the setting ``GALAXYDS_CADC_CUTOUTS``.
+        ``soda``, ``tiles`` or ``auto``: the service, the tile for what that does not send, and
+        tiles alone once it refuses or has failed three times running.  By default the setting
+        ``GALAXYDS_CADC_CUTOUTS``.
     http : CutoutHttp, optional
         Session.
     folder : pathlib.Path, optional
@@ -165,6 +183,7 @@ class CADCCutouts:
         self.connections = connections or Connections(CONNECTIONS)
         self._tiles = {one.tile: one for one in tiles} if tiles is not None else None
         self._is_there = False
+        self._failures = 0  # running
 
     def endpoints(self) -> dict[str, str]:
         """Base URLs in use, by service."""
@@ -188,7 +207,7 @@ class CADCCutouts:
             Of u, g, r, i, z; the i filter is the tile's.
         half_size : float
             Half the width of the cutout in arcseconds; the cutout has twice that, divided by the
-            pixel scale and rounded, pixels a side, fewer at the edge of the tile.
+                pixel scale and rounded, pixels a side.
 
         Yields
         ------
@@ -237,24 +256,56 @@ class CADCCutouts:
             yield _cutout(one, {band: next(pieces) for band in bands})
 
     def _pieces(self, jobs: Sequence[_Job], size: int) -> list[Piece | None]:
-        if self.way != "tiles":
-            try:
-                return self._served(jobs, size)
-            except ArchiveError as error:
-                if self.way == "soda":
-                    raise
-                _LOG.warning("%s; from here on cutouts are made of whole tiles", error.message)
-                self.way = "tiles"
-        return self._cut_here(jobs, size)
+        if self.way == "tiles":
+            return self._cut_here(jobs, size)
+        served = self._served(jobs, size)
+        doubtful = [place for place, found in enumerate(served) if isinstance(found, Exception)]
+        here = self._cut_here([jobs[place] for place in doubtful], size)
+        pieces = dict(zip(doubtful, here, strict=True))
+        return [
+            pieces[place] if isinstance(found, Exception) else found
+            for place, found in enumerate(served)
+        ]
 
-    def _served(self, jobs: Sequence[_Job], size: int) -> list[Piece | None]:
+    def _served(self, jobs: Sequence[_Job], size: int) -> list[Piece | ArchiveFailure | None]:
+        """What the service sends; in ``auto`` an error stands for what the tile has to say."""
         pool = ThreadPoolExecutor(CONNECTIONS)
+        one = self._tried if self.way == "auto" else self._ask_alone
         try:
-            return list(pool.map(lambda job: self._ask(job, size), jobs))
+            return list(pool.map(lambda job: one(job, size), jobs))
         finally:
             pool.shutdown(cancel_futures=True)
 
+    def _ask_alone(self, job: _Job, size: int) -> Piece | None:
+        try:
+            return self._ask(job, size)
+        except NotInArchiveError:
+            return None
+
+    def _tried(self, job: _Job, size: int) -> Piece | ArchiveFailure | None:
+        if self.way == "tiles":  # by now
+            return ArchiveError("not asked")
+        try:
+            found = self._ask(job, size)
+        except (ArchiveError, DataIntegrityError) as error:
+            if error.values.get("status") in _BESIDE and _is_near_edge(job, size):
+                return None
+            self._failed(error)
+            return error
+        self._failures = 0
+        return found
+
+    def _failed(self, error: ArchiveFailure) -> None:
+        """Give the service up if it meant it, or once it has failed often enough."""
+        self._failures += 1
+        if self.way == "tiles" or not (_is_definite(error) or self._failures >= _ENOUGH):
+            _LOG.info("%s; this cutout is made of the whole tile", error.message)
+            return
+        self.way = "tiles"
+        _LOG.warning("%s; from here on cutouts are made of whole tiles", error.message)
+
     def _ask(self, job: _Job, size: int) -> Piece | None:
+        """One cutout from the service; None where nothing was observed, or no coadd is."""
         one, artifact = job.one, job.tile.artifacts.get(job.band)
         if artifact is None:
             return None
@@ -263,20 +314,28 @@ class CADCCutouts:
         query = urlencode({"ID": artifact.uri, "POS": place}, quote_via=quote)
         most = 16 * side * side + _HEADERS
 
-        def consume(body: bytes) -> Piece | None:
+        def consume(body: bytes) -> tuple[Piece | None]:
             coadd = read_coadd(_plain(body, artifact.file, most), artifact.file, limit=most)
-            return cut(coadd, one.ra, one.dec, size=size, name=artifact.file)
+            if not holds(coadd, one.ra, one.dec, size=size) and not _is_near_edge(job, size):
+                raise _too_small(coadd, artifact.file, size)
+            return (cut(coadd, one.ra, one.dec, size=size, name=artifact.file),)
 
         try:
             with self.connections.one(self.soda):
-                return self.http.read(f"{self.soda}?{query}", consume, max_bytes=most)
+                came = self.http.read(f"{self.soda}?{query}", consume, max_bytes=most)
         except NotInArchiveError:
             self._require_service()
-            return None
+            raise
         except ArchiveError as error:
             if error.values.get("status") == 400 and _MISSED.search(str(error.values["answer"])):
-                return None
+                raise NotInArchiveError(error.message, **error.values) from None
             raise
+        if came is None:
+            raise NotInArchiveError(
+                f"CADC says that {artifact.file} has nothing at {one.ra:.6f} {one.dec:.6f}",
+                service="CADC", url=shown_url(self.soda), status=204, answer="",
+            )  # fmt: skip
+        return came[0]
 
     def _require_service(self) -> None:
         """Tell a missing file from a missing service: that knows not even its own address."""
@@ -325,6 +384,31 @@ class CADCCutouts:
                 "tile as HHMMSS and signed DDMMSS"
             )
         return found
+
+
+def _is_near_edge(job: _Job, size: int) -> bool:
+    """Whether the tile may end within an object's cutout."""
+    one, tile = job.one, job.tile
+    plane = project(np.array([one.ra]), np.array([one.dec]), center=(tile.ra, tile.dec))
+    depth = tile.half_width - max(float(abs(axis[0])) for axis in plane)
+    return 3600 * depth < size / 2 * PIXEL_SCALE + _NAMED
+
+
+def _is_definite(error: ArchiveFailure) -> bool:
+    """Whether asking for another cutout would bring the same refusal."""
+    if isinstance(error, NotInArchiveError | DataIntegrityError):
+        return False
+    status = error.values.get("status")
+    return isinstance(status, int) and 300 <= status < 500 and status not in (408, 425, 429)
+
+
+def _too_small(coadd: Coadd, name: str, size: int) -> DataIntegrityError:
+    rows, columns = coadd.pixels.shape
+    expected, got = f"{size} x {size} pixels about the object", f"{columns} x {rows} beside it"
+    if min(rows, columns) < size:
+        got = f"{columns} x {rows}"
+    error = broken(Path(name), expected, got, f"the cutout service errs: set {WAY} to tiles")
+    return DataIntegrityError(error.message, **error.values, other_product=True)
 
 
 def _checked(bands: Sequence[str]) -> Sequence[str]:

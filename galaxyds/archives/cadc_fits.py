@@ -84,7 +84,7 @@ def read_coadd(content: memoryview, name: str, *, limit: int, scale: float = PIX
 def cut(coadd: Coadd, ra: float, dec: float, *, size: int, name: str) -> Piece | None:
     """Cut a square of ``size`` pixels, the object within half a pixel of its middle.
 
-    At the edge of the coadd the cutout is what there is of the square.
+    A square that is not whole is none: padded, it would show its object off the middle.
 
     Parameters
     ----------
@@ -100,22 +100,18 @@ def cut(coadd: Coadd, ra: float, dec: float, *, size: int, name: str) -> Piece |
     Returns
     -------
     Piece or None
-        None where the square misses the coadd, or no pixel of it is finite and not 0.
+        None where the square reaches beyond the coadd, or no pixel is finite and not 0.
 
     Raises
     ------
     DataIntegrityError
         If a pixel is infinite.
     """
-    try:
-        x, y = tan_pixel(coadd.grid, ra, dec)
-    except ValueError:
+    square = _square(coadd, ra, dec, size)
+    if square is None:
         return None
-    (left, right), (low, high) = (
-        _window(at, size, width) for at, width in zip((x, y), coadd.pixels.shape[::-1], strict=True)
-    )
-    if left >= right or low >= high:
-        return None
+    (x, y), (left, low) = square
+    right, high = left + size, low + size
     pixels = coadd.pixels[low:high, left:right].astype(np.float32)
     if np.isinf(pixels).any():
         cause = "the file is damaged: ask again"
@@ -147,11 +143,35 @@ def wcs_of(grid: Mapping[str, Value]) -> WCS:
     return wcs
 
 
-def _window(at: float, size: int, width: int) -> tuple[int, int]:
-    """First pixel and the one behind the last, within the image."""
+def holds(coadd: Coadd, ra: float, dec: float, *, size: int) -> bool:
+    """Whether a coadd holds the whole square that :func:`cut` would cut.
+
+    Parameters
+    ----------
+    coadd, ra, dec, size
+        As there.
+
+    Returns
+    -------
+    bool
+        Whatever its pixels are.
+    """
+    return _square(coadd, ra, dec, size) is not None
+
+
+def _square(
+    coadd: Coadd, ra: float, dec: float, size: int
+) -> tuple[tuple[float, float], tuple[int, int]] | None:
+    """The object's (x, y), and the first column and row of its square; None if it is not whole."""
+    try:
+        x, y = tan_pixel(coadd.grid, ra, dec)
+    except ValueError:
+        return None
     # A micropixel decides no tie: the same sky position is computed from shifted headers.
-    first = math.floor(round(at, 6) - (size - 1) / 2 + 0.5)
-    return max(first, 0), min(first + size, width)
+    left, low = (math.floor(round(at, 6) - (size - 1) / 2 + 0.5) for at in (x, y))
+    rows, columns = coadd.pixels.shape
+    whole = left >= 0 and low >= 0 and left + size <= columns and low + size <= rows
+    return ((x, y), (left, low)) if whole else None
 
 
 def _grid(hdu: HDU, path: Path, scale: float) -> dict[str, Value]:

@@ -34,7 +34,7 @@ def name(band: str, tile: str = TILE) -> str:
 FILES = {name(band): coadd(name(band), size=SIDE) for band in "ugri"}  # no z
 
 
-def objects(count: int = 12, spread: float = 0.0052) -> list[CutoutObject]:
+def objects(count: int = 12, spread: float = 0.003) -> list[CutoutObject]:
     draw = np.random.default_rng(2)
     return [
         CutoutObject(object_id=n, ra=MIDDLE[0] + dx, dec=MIDDLE[1] + dy, tile=NUMBER)
@@ -109,11 +109,35 @@ class TestPixels:
             at = found.grid.all_world2pix(one.ra, one.dec, 0)
             assert found.position["g"] == pytest.approx(tuple(map(float, at)), abs=1e-6)
 
-    def test_at_the_edge_there_is_what_there_is(self, client):
+    @pytest.mark.parametrize("way", ["soda", "tiles", "auto"])
+    def test_no_cutout_reaches_beyond_the_tile(self, client, way):
+        """Padded, it would show the object off the middle."""
         width = SIDE * 0.18599 / 3600
-        corner = CutoutObject(object_id=1, ra=MIDDLE[0], dec=MIDDLE[1] + width / 2, tile=NUMBER)
-        (found,) = take(client(), [corner])
-        assert found.pixels["g"].shape == (32, 64)
+        tile = replace(client()._tiles[NUMBER], half_width=width / 2)
+        edge = [replace(MIDST[0], dec=MIDDLE[1] + width / 2 - n * 0.18599 / 3600)
+                for n in (0, 31, 33)]  # fmt: skip
+        made = client(way)
+        made._tiles = {NUMBER: tile}
+        found = take(made, edge)
+        assert [one.missing for one in found] == [{"g": NO_DATA}, {"g": NO_DATA}, {}]
+        assert found[2].pixels["g"].shape == (64, 64)
+
+    @pytest.mark.parametrize(("rows", "columns"), [((80, 120), (80, 120)), ((50, 150), (79, 149))])
+    def test_a_service_that_sends_too_little(self, server, client, rows, columns):
+        with fits.open(io.BytesIO(FILES[name("g")])) as hdus:
+            header, image = hdus[0].header, hdus[0].data[slice(*rows), slice(*columns)]
+        header["CRPIX1"], header["CRPIX2"] = (header["CRPIX1"] - columns[0],
+                                              header["CRPIX2"] - rows[0])  # fmt: skip
+        file = io.BytesIO()
+        fits.PrimaryHDU(image, header).writeto(file)
+        middle = [CutoutObject(object_id=1, ra=MIDDLE[0], dec=MIDDLE[1], tile=NUMBER)]
+        right = take(client("tiles"), middle)[0]
+        server.fail(*[Fault("body", body=file.getvalue(), where="caom2ops")] * 2)
+        with pytest.raises(DataIntegrityError, match="expected 64 x 64 pixels about the object"):
+            take(client("soda"), middle)
+        found = take(client("auto"), middle)[0]
+        assert np.array_equal(found.pixels["g"], right.pixels["g"])
+        assert found.position["g"] == pytest.approx(right.position["g"])
 
     def test_whatever_else_is_asked(self, client):
         asked = objects()
@@ -286,6 +310,37 @@ class TestTiles:
         asked = len(server.requests)
         take(made, bands="gi")
         assert len(server.requests) == asked  # nobody is asked twice
+
+    def test_auto_survives_one_failure(self, server, client):
+        """One that passes does not make a worker fetch whole tiles for ever."""
+        made = client("auto")
+        made.http.policy = replace(made.http.policy, attempts=1)
+        server.fail(Fault("503", where="caom2ops"))
+        right = take(client("soda"))
+        server.fail(Fault("503", where="caom2ops"))
+        found = take(made)
+        assert all(
+            np.array_equal(a.pixels["g"], b.pixels["g"]) for a, b in zip(right, found, strict=True)
+        )
+        assert made.way == "auto"
+        server.requests.clear()
+        take(made)
+        assert {request.path for request in server.requests} == {"/caom2ops/sync"}
+
+    @pytest.mark.parametrize("answer", ["404", "204", "other"])
+    def test_auto_asks_the_tile_where_the_service_is_odd(self, server, client, answer):
+        right = take(client("soda"), bands="gi")
+        if answer == "other":
+            faults = [Fault("body", body=coadd(name("g"), scale=0.25, size=64), where="caom2ops")]
+        elif answer == "404":
+            faults = [Fault("404", where="caom2ops/sync?ID")]
+        else:
+            faults = [Fault("redirect", status=204, where="caom2ops")]
+        server.fail(*faults * 30)
+        made = client("auto")
+        for one, other in zip(right, take(made, bands="gi"), strict=True):
+            assert all(np.array_equal(one.pixels[b], other.pixels[b]) for b in "gi")
+        assert made.way == "tiles"
 
     def test_a_tile_is_fetched_once_and_goes_on_where_it_stopped(self, server, client):
         server.fail(Fault("cut", after=50_000))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 
 from galaxyds.archives.simulated_deep import SimulatedDeep
 from galaxyds.build import Request, build
-from galaxyds.errors import DataIntegrityError, UsageError
+from galaxyds.errors import DataIntegrityError, GalaxydsError, ResumeConflictError, UsageError
 from galaxyds.sky import DEFAULT_SEED
 from galaxyds.store import image_map, read_columns
 from tests.archives.test_dust import pixel, plane
@@ -109,3 +111,22 @@ def test_a_mosaic_without_a_zero_point_is_refused_by_name(services, local, liste
     with pytest.raises(DataIntegrityError, match=r"simulated_A_H\.fits.*zero point.*MAGZERO"):
         make(tmp_path / "root", "remote", listed, mosaics=folder, redshifts=local.redshifts)
     assert services.requests == []
+
+
+@pytest.mark.parametrize("edited", ["redshifts/vipers.csv", "mosaics/simulated_A_H.fits"])
+def test_an_edited_file_is_not_resumed_with(services, local, listed, tmp_path, edited):
+    for name, folder in (("mosaics", local.mosaics), ("redshifts", local.redshifts)):
+        shutil.copytree(folder, tmp_path / name)
+    folders = {"mosaics": tmp_path / "mosaics", "redshifts": tmp_path / "redshifts"}
+    services.fail(*[Fault("404", where="/cgi-bin/cutout")] * 500)
+    with pytest.raises(GalaxydsError) as stopped:
+        make(tmp_path / "root", "remote", listed, **folders)
+    assert not isinstance(stopped.value, ResumeConflictError)
+    services.faults.clear()
+    path = tmp_path / edited
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1  # of the same size
+    path.write_bytes(content)
+    os.utime(path, (1e9, 1e9))
+    with pytest.raises(ResumeConflictError, match="catalogue: was"):
+        make(tmp_path / "root", "remote", listed, **folders)

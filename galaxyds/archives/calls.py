@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import email.utils
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import requests
 import urllib3
@@ -37,6 +39,19 @@ class Policy:
     longest_retry_after: float = 120.0
     timeout: tuple[float, float] = (15.0, 120.0)
     first_attempts: int | None = None
+
+    def tries(self, is_there: bool) -> int:
+        """Tries that a request is worth, by whether anybody ever answered or does now."""
+        if self.first_attempts is None or is_there:
+            return self.attempts
+        return min(self.first_attempts, self.attempts)
+
+    def pause(self, attempt: int, stated: float | None, jitter: float) -> float:
+        """Seconds to wait after a try, counted from 0; ``jitter`` in [0, 1) spreads them."""
+        if stated is not None:
+            return min(stated, self.longest_retry_after) + jitter * 0.1
+        longest = min(self.backoff * 2.0**attempt, self.longest_pause)
+        return longest * (0.5 + 0.5 * jitter)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -128,3 +143,55 @@ def cause(error: BaseException) -> str:
         if seen is None:
             break
     return named
+
+
+def refused_redirect(call: Call, url: str, target: str) -> str:
+    """Say why a request is not sent on to where its answer points; empty if it may be.
+
+    Parameters
+    ----------
+    call : Call
+        The request.
+    url : str
+        Where it was sent last.
+    target : str
+        Complete address that the answer names.
+
+    Returns
+    -------
+    str
+        The end of a sentence, without the address.
+    """
+    old, new = urlsplit(url), urlsplit(target)
+    if call.secret or "@" in old.netloc:
+        return "which is not followed with credentials: check the service's address"
+    if call.method != "GET":
+        way = "use the https address" if new.scheme == "https" else "check the service's address"
+        return f"where a form is not sent on to: {way}"
+    allowed = ("https",) if old.scheme == "https" else ("http", "https")
+    return "" if new.scheme in allowed else "which is refused"
+
+
+def stated_pause(headers: Mapping[str, str], now: float) -> float | None:
+    """Seconds that an answer asks to wait (``Retry-After``, RFC 9110, section 10.2.3).
+
+    Parameters
+    ----------
+    headers : mapping
+        Of the answer.
+    now : float
+        Seconds since the epoch.
+
+    Returns
+    -------
+    float or None
+        None if it does not say.
+    """
+    text = headers.get("Retry-After", "").strip()
+    if text.isdigit():
+        return float(text)
+    try:
+        when = email.utils.parsedate_to_datetime(text).timestamp()
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return max(0.0, when - now)

@@ -31,7 +31,8 @@ VARIABLE = "GALAXYDS_DEEPDIP_URL"
 FOLDER_VARIABLE = "GALAXYDS_DEEPDIP_DIR"
 DEFAULT_URL = "https://deepdip.iap.fr"
 # What this server answers was never seen; paths and fields are those of Girder in general.
-_LIST = "{url}/api/v1/item/{item}/files?limit=100"
+_MOST_FILES = 100
+_LIST = f"{{url}}/api/v1/item/{{item}}/files?limit={_MOST_FILES + 1}"
 _DOWNLOAD = "{url}/api/v1/file/{file}/download"
 INTERVAL = 1.0
 """Seconds between two requests."""
@@ -195,6 +196,8 @@ class DeepdipItem:
             raise self._error("is not answered with JSON") from error
         if not isinstance(entries, list):
             raise self._error("is answered without a list of files")
+        if len(entries) > _MOST_FILES:
+            raise self._error(f"lists more than {_MOST_FILES} files, which is refused")
         files = [file for entry in entries if (file := self._remote_file(entry)) is not None]
         if not files:
             raise self._error("lists no files")

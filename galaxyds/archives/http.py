@@ -11,7 +11,6 @@ where data were asked, or show a query string or a token in a log or an error.
 
 from __future__ import annotations
 
-import email.utils
 import itertools
 import logging
 import os
@@ -26,8 +25,17 @@ import requests
 import urllib3
 
 from galaxyds._version import __version__
-from galaxyds.archives.calls import Answer, Call, Policy, Setback, cause, is_unreachable
-from galaxyds.archives.partial import Expected, PartFile, content_range
+from galaxyds.archives.calls import (
+    Answer,
+    Call,
+    Policy,
+    Setback,
+    cause,
+    is_unreachable,
+    refused_redirect,
+    stated_pause,
+)  # fmt: skip
+from galaxyds.archives.partial import Expected, PartFile, content_range, range_refused
 from galaxyds.archives.rate import Clock, RateLimit
 from galaxyds.archives.redact import install, looks_like_html, server_words, shown_url
 from galaxyds.errors import ArchiveError, CredentialsError, DataIntegrityError, NotInArchiveError
@@ -265,7 +273,7 @@ class Http:
             return reply
         with reply:
             if reply.status_code == 416:
-                return _range_refused(part, reply)
+                return range_refused(part, reply.headers)
             offset = 0
             if reply.status_code == 206:
                 first, _, whole = content_range(reply.headers.get("Content-Range", ""))
@@ -353,13 +361,9 @@ class Http:
 
     def _redirected(self, call: Call, url: str, reply: requests.Response) -> str:
         target = urljoin(url, reply.headers.get("Location", ""))
-        old, new = urlsplit(url), urlsplit(target)
-        if call.secret or "@" in old.netloc or call.method != "GET":
-            raise self._error(f"redirects to {shown_url(target)}, which is not followed "
-                              "with credentials: check the service's address", reply)  # fmt: skip
-        secure = old.scheme == "https"
-        if new.scheme not in ("https",) if secure else new.scheme not in ("http", "https"):
-            raise self._error(f"redirects to {shown_url(target)}, which is refused", reply)
+        refusal = refused_redirect(call, url, target)
+        if refusal:
+            raise self._error(f"redirects to {shown_url(target)}, {refusal}", reply)
         return target
 
     def _sorted(
@@ -375,8 +379,8 @@ class Http:
         spoken = status == 500 and _type(reply).endswith("json") and bool(words)
         if status in RETRIED and not spoken:
             return Setback(
-                f"HTTP {status}{': ' if words else ''}{words}", status, self._retry_after(reply),
-                refused=status in (429, 503),
+                f"HTTP {status}{': ' if words else ''}{words}", status,
+                stated_pause(reply.headers, self.clock.now()), refused=status in (429, 503),
             )  # fmt: skip
         if call.secret and status in (401, 403):
             raise CredentialsError(
@@ -444,49 +448,36 @@ class Http:
             if not isinstance(result, Setback):
                 return result
             last = result
-            most = self._attempts(last)
+            most = self.policy.tries(self.reached or not last.unreachable)
             if attempt + 1 >= most or not (call.repeatable or last.refused):
                 break
             pause = self._pause(attempt, last.retry_after)
             level = logging.WARNING if attempt >= _PATIENCE else logging.INFO
-            words = "%s: %s; attempt %d of %d in %.0f s"
-            _LOG.log(level, words, self.service, last.reason, attempt + 2, most, pause)
+            _LOG.log(
+                level,
+                "%s: %s; attempt %d of %d in %.0f s",
+                self.service,
+                last.reason,
+                attempt + 2,
+                most,
+                pause,
+            )
             self.clock.sleep(pause)
         url = shown_url(call.url)
         raise ArchiveError(
             f"{self.service} failed {attempt + 1} times at {url}, the last time: {last.reason}; "
-            f"{self._next_step(last)}",
-            service=self.service, url=url, status=last.status, answer=last.reason,
+            f"{self._next_step(last)}", service=self.service, url=url, status=last.status,
+            answer=last.reason,
         )  # fmt: skip
-
-    def _attempts(self, last: Setback) -> int:
-        """Tries that a request is worth after this setback."""
-        first = self.policy.first_attempts
-        if first is None or self.reached or not last.unreachable:
-            return self.policy.attempts
-        return min(first, self.policy.attempts)
 
     def _next_step(self, last: Setback) -> str:
         again = "run the same command again later to go on"
-        if last.unreachable and self.setting:
-            return f"check the network and {self.setting}, then {again.replace(' later', '')}"
-        return again
+        if not (last.unreachable and self.setting):
+            return again
+        return f"check the network and {self.setting}, then {again.replace(' later', '')}"
 
-    def _pause(self, attempt: int, retry_after: float | None) -> float:
-        if retry_after is not None:
-            return min(retry_after, self.policy.longest_retry_after) + self.jitter() * 0.1
-        longest = min(self.policy.backoff * 2.0**attempt, self.policy.longest_pause)
-        return longest * (0.5 + 0.5 * self.jitter())
-
-    def _retry_after(self, reply: requests.Response) -> float | None:
-        text = reply.headers.get("Retry-After", "").strip()
-        if text.isdigit():
-            return float(text)
-        try:
-            when = email.utils.parsedate_to_datetime(text).timestamp()
-        except (TypeError, ValueError, OverflowError):
-            return None
-        return max(0.0, when - self.clock.now())
+    def _pause(self, attempt: int, stated: float | None) -> float:
+        return self.policy.pause(attempt, stated, self.jitter())
 
 
 def _type(reply: requests.Response) -> str:
@@ -495,12 +486,3 @@ def _type(reply: requests.Response) -> str:
 
 def _shown(reply: requests.Response) -> str:
     return shown_url(reply.url)
-
-
-def _range_refused(part: PartFile, reply: requests.Response) -> Setback | None:
-    """Sort a 416: the file is complete already, or it is another one by now."""
-    total = content_range(reply.headers.get("Content-Range", ""))[2]
-    if total is not None and total == part.size:
-        return None
-    part.discard()
-    return Setback("the file has changed since its first part was fetched")

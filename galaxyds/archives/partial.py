@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from galaxyds.archives.calls import Setback
 from galaxyds.errors import DataIntegrityError, storage_error
 
 _CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)")
@@ -211,6 +212,28 @@ def content_range(text: str) -> tuple[int | None, int | None, int | None]:
         return None, None, None
     first, last, total = (int(g) if g and g.isdigit() else None for g in match.groups())
     return first, last, total
+
+
+def range_refused(part: PartFile, headers: Mapping[str, str]) -> Setback | None:
+    """Sort a 416: the file is complete already, or it is another one by now.
+
+    Parameters
+    ----------
+    part : PartFile
+        Whose rest was asked; emptied if the file is another one.
+    headers : mapping
+        Of the answer.
+
+    Returns
+    -------
+    Setback or None
+        None if it is complete.
+    """
+    total = content_range(headers.get("Content-Range", ""))[2]
+    if total is not None and total == part.size:
+        return None
+    part.discard()
+    return Setback("the file has changed since its first part was fetched")
 
 
 def sync_directory(path: Path) -> None:

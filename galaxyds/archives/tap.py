@@ -10,10 +10,12 @@ against those of both, from one server.
 
 from __future__ import annotations
 
+import io
 from urllib.parse import urlencode, urljoin, urlsplit
 
 import pyarrow as pa
 import requests
+import urllib3
 
 from galaxyds.archives.calls import Call, Setback
 from galaxyds.archives.http import Http
@@ -23,6 +25,7 @@ from galaxyds.archives.votable import LARGEST, ends_whole, read_table, refused
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 _SEE_OTHER = (302, 303)
 _REFUSALS = (400, 403, 404, 413, 422, 500)
+_ERROR_BYTES = 1 << 20
 _VOTABLE_TYPES = ("application/x-votable+xml", "text/xml", "application/xml")
 
 
@@ -57,7 +60,15 @@ class TableHttp(OpenHttp):
         self, call: Call, reply: requests.Response, accepted: tuple[int, ...]
     ) -> requests.Response | Setback:
         kind = reply.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        spoken = kind in _VOTABLE_TYPES and reply.status_code in _REFUSALS
+        if kind not in _VOTABLE_TYPES or reply.status_code not in _REFUSALS:
+            return super()._sorted(call, reply, accepted)
+        # A gateway's XML page is no answer of the service: look before it is taken for one.
+        with reply:
+            body = self._body(reply, _ERROR_BYTES)
+        if isinstance(body, Setback):
+            return body
+        reply.raw = urllib3.HTTPResponse(io.BytesIO(body), preload_content=False)
+        spoken = b"VOTABLE" in body[:4096]
         return super()._sorted(call, reply, _REFUSALS if spoken else accepted)
 
 

@@ -24,7 +24,7 @@ from galaxyds.archives.cadc_tiles import (
 from galaxyds.archives.tap import TAP, TableHttp
 from galaxyds.errors import ArchiveError, DataIntegrityError
 from tests.servers.cadc import CADCEmulator
-from tests.servers.loopback import Fault
+from tests.servers.loopback import Fault, Reply
 
 TILES = ("022155-041200", "022539-041200", "141927+544656", "221206-003300")
 NAMES = [f"CFHTLS_W_{band}_{tile}_T0007_MEDIAN.fits" for tile in TILES for band in BANDS]
@@ -119,8 +119,37 @@ class TestTAP:
 
     def test_a_form_is_not_sent_to_another_place(self, server, tap):
         server.fail(Fault("redirect", headers={"Location": f"{server.url}/argus/x"}, status=307))
-        with pytest.raises(ArchiveError, match=r"redirects to .*/argus/x"):
+        with pytest.raises(
+            ArchiveError, match=r"redirects to .*/argus/x, where a form is not sent on to: check"
+        ):
             tap.query(QUERY)
+
+    @pytest.mark.parametrize("status", [301, 307, 308])
+    def test_a_service_that_moved_to_https(self, server, tap, status):
+        target = {"Location": "https://127.0.0.1:9/argus/sync"}
+        server.fail(Fault("redirect", headers=target, status=status))
+        with pytest.raises(ArchiveError, match=r"not sent on to: use the https address") as caught:
+            tap.query(QUERY)
+        assert "credentials" not in str(caught.value)
+
+    @pytest.mark.parametrize("status", [500, 400])
+    def test_a_gateway_that_speaks_xml(self, server, tap, monkeypatch, status):
+        """A 500 that is no VOTable may pass, whatever its type says; a 400 does not."""
+        spoil, page = server.spoil, b"<?xml version='1.0'?><error>upstream</error>"
+
+        def spoiled(fault, request):
+            if fault.kind == "gateway":
+                return Reply(page, status, {"Content-Type": "text/xml"})
+            return spoil(fault, request)
+
+        monkeypatch.setattr(server, "spoil", spoiled)
+        server.fail(*[Fault("gateway")] * 2)
+        if status == 500:
+            assert tap.query(QUERY).num_rows > 2 * len(NAMES)
+            assert len(server.requests) == 3
+        else:
+            with pytest.raises(ArchiveError, match=r"HTTP 400: .*upstream"):
+                tap.query(QUERY)
 
     def test_a_web_page(self, server, tap):
         server.fail("html")

@@ -45,6 +45,17 @@ def test_an_item_lists_its_files(server, item):
     assert item.endpoints() == {"items": server.url}
 
 
+def test_a_list_that_would_be_cut_is_refused(http):
+    names = [f"file{number}.txt" for number in range(101)]
+    with DeepdipEmulator(dict.fromkeys(names[:100], b"x")) as server:
+        assert len(DeepdipItem(ITEM, url=server.url, http=http).files()) == 100
+    with (
+        DeepdipEmulator(dict.fromkeys(names, b"x")) as server,
+        pytest.raises(ArchiveError, match="lists more than 100 files"),
+    ):
+        DeepdipItem(ITEM, url=server.url, http=http).files()
+
+
 def test_a_cut_transfer_goes_on_although_the_server_states_no_validator(server, item, tmp_path):
     server.cut(NAME, 0.4)
     path = item.fetch(item.files()[NAME], tmp_path / "new")

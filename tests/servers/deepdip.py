@@ -44,7 +44,8 @@ class DeepdipEmulator(LoopbackServer):
 
     def handle(self, request: Request) -> Reply:
         if request.path == f"/api/v1/item/{ITEM}/files":
-            return as_json([self.entry(name) for name in self.content])
+            listed = [self.entry(name) for name in self.content]
+            return as_json(listed[: int(request.query.get("limit", 50))])  # as Girder does
         match = DOWNLOAD.fullmatch(request.path)
         names = {file_id(name): name for name in self.content}
         if match is None or match[1] not in names:

@@ -2,7 +2,8 @@
 
 A stage works in ``<stage>.partial`` and is renamed to ``<stage>`` when it is complete, beside a
 ``done.json`` with its inputs and the sha256 of its outputs.  Finished with equal inputs: skipped.
-Other inputs: refused, with the keys that differ.
+Other inputs: refused, with what differs, where something was made from the old ones that is kept;
+a stage that has failed before it had anything to keep takes whatever inputs come next.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 Inputs = Mapping[str, str]
 _RECORDS = ("inputs.json", "done.json")
 _RELEASED = "released"
+_LONGEST_TOLD = 160
+"""Characters of an input in a message."""
 
 
 class Workspace:
@@ -97,13 +100,14 @@ class Workspace:
         Raises
         ------
         ResumeConflictError
-            If it is finished, or was begun, with other inputs.
+            If it is finished with other inputs, or holds part of what was made from others.
         """
         for folder in (self.path(stage), self.partial(stage)):
             record = _read_json(folder / "inputs.json")
             if record is None or record == dict(inputs):
                 continue
-            if not outdated:
+            begun = folder == self.partial(stage)
+            if not outdated and not (begun and _is_empty(folder)):
                 raise self._conflict(stage, record, inputs)
             shutil.rmtree(folder)
         done = _read_json(self.path(stage) / "done.json")
@@ -143,8 +147,10 @@ class Workspace:
                 shutil.rmtree(partial)
             partial.mkdir(exist_ok=True)
             _remove_leftovers(partial)
-            _write_json(partial / "inputs.json", dict(inputs))
+            if keep:  # only what is kept binds the next run to its inputs
+                _write_json(partial / "inputs.json", dict(inputs))
             yield partial
+            _write_json(partial / "inputs.json", dict(inputs))
             self._finish(stage, partial)
         except OSError as error:
             raise storage_error(error, partial) from error
@@ -218,10 +224,7 @@ class Workspace:
             for key in sorted({*old, *new})
             if old.get(key) != new.get(key)
         }
-        told = "; ".join(
-            f"{key}: was {_around(was, now)}, is {_around(now, was)}"
-            for key, (was, now) in differences.items()
-        )
+        told = "; ".join(f"{key}: {_told(*pair)}" for key, pair in differences.items())
         rerun = ", ".join(self.stages[self.stages.index(stage) :])
         return ResumeConflictError(
             f"stage '{stage}' in {self.directory} was begun with other inputs ({told}): "
@@ -253,14 +256,38 @@ def write_facts(folder: Path, facts: Mapping[str, Any]) -> None:
     _write_json(folder / "facts.json", dict(facts))
 
 
+def _told(was: str, now: str) -> str:
+    """Say how two texts differ: of lists their unequal parts, of long ones where they do."""
+    old, new = was.split("; "), now.split("; ")
+    before = "; ".join(part for part in old if part not in new) or "nothing"
+    after = "; ".join(part for part in new if part not in old) or "nothing"
+    return f"was {_around(before, after)}, is {_around(after, before)}"
+
+
 def _around(text: str, other: str) -> str:
-    """The part of a long text where it begins to differ from another."""
-    if len(text) <= 80:
+    """The part of a long text that differs from another, a few words on either side of it."""
+    if len(text) <= _LONGEST_TOLD:
         return text
+    first = _same(text, other)
+    same = _same(text[first:][::-1], other[first:][::-1])
+    start = max(0, first - 20)
+    end = min(len(text), max(len(text) - same, first) + 20, start + _LONGEST_TOLD)
+    return f"{'...' if start else ''}{text[start:end]}{'...' if end < len(text) else ''}"
+
+
+def _same(text: str, other: str) -> int:
+    """Count the characters with which two texts begin alike."""
     pairs = enumerate(zip(text, other, strict=False))
-    same = next((n for n, (a, b) in pairs if a != b), min(len(text), len(other)))
-    start = max(0, min(same - 20, len(text) - 60))
-    return f"{'...' if start else ''}{text[start : start + 60]}..."
+    return next((n for n, (a, b) in pairs if a != b), min(len(text), len(other)))
+
+
+def _is_empty(folder: Path) -> bool:
+    """Whether a stage has left nothing but its inputs; links to files of others are no work."""
+    return not any(
+        path.is_file() and not path.is_symlink() and not is_temporary(path)
+        for path in folder.rglob("*")
+        if path.name not in _RECORDS
+    )
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:

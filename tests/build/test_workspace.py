@@ -128,6 +128,46 @@ def test_what_was_made_from_outdated_rows_is_no_conflict(workspace):
     assert not workspace.path("cut").exists()
 
 
+def begun(workspace: Workspace, inputs: dict[str, str], *, keep: bool, file: str = "") -> None:
+    """Run the stage of cutouts and let it fail."""
+
+    def fail() -> None:
+        with workspace.running("cutouts", inputs, keep=keep) as folder:
+            if file:
+                (folder / file).write_text("half")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+
+
+@pytest.mark.parametrize(("keep", "file"), [(False, ""), (False, "rows"), (True, "")])
+def test_a_stage_that_failed_with_nothing_to_keep_takes_other_inputs(workspace, keep, file):
+    begun(workspace, {"url": "http://dead"}, keep=keep, file=file)
+    assert not workspace.is_done("cutouts", {"url": "http://alive"})
+    with workspace.running("cutouts", {"url": "http://alive"}, keep=keep) as folder:
+        assert not (folder / "rows").exists()
+    assert workspace.is_done("cutouts", {"url": "http://alive"})
+    with pytest.raises(ResumeConflictError, match="was http://alive, is http://dead"):
+        workspace.is_done("cutouts", {"url": "http://dead"})
+
+
+def test_part_of_what_is_kept_refuses_other_inputs(workspace):
+    begun(workspace, {"url": "http://a"}, keep=True, file="shard")
+    with pytest.raises(ResumeConflictError, match="was http://a, is http://b"):
+        workspace.is_done("cutouts", {"url": "http://b"})
+    assert (workspace.partial("cutouts") / "shard").read_text() == "half"
+
+
+def test_of_a_list_of_services_the_one_that_differs_is_shown(workspace):
+    names = [f"catalogue{k} https://catalogue{k}.example.org/survey/tap" for k in range(4)]
+    run(workspace, "query", {"catalogue": "; ".join(names)})
+    moved = [*names[:2], "catalogue2 https://mirror.example.org/tap", names[3]]
+    with pytest.raises(ResumeConflictError) as caught:
+        workspace.is_done("query", {"catalogue": "; ".join(moved)})
+    assert f"(catalogue: was {names[2]}, is {moved[2]}): add --from query" in str(caught.value)
+
+
 def test_a_long_difference_is_shown_where_it_begins(workspace):
     run(workspace, "query", {"sql": "SELECT " + "a, " * 60 + "old FROM t"})
     with pytest.raises(ResumeConflictError, match=r"was \.\.\..*old FROM.* is \.\.\..*new FROM"):

@@ -326,17 +326,11 @@ class Http:
         headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **call.headers}
         try:
             reply = self._session().request(
-                call.method,
-                url,
-                headers=headers,
-                json=call.json,
-                data=call.body,
-                stream=True,
-                allow_redirects=False,
-                timeout=self.policy.timeout,
+                call.method, url, headers=headers, json=call.json, data=call.body, stream=True,
+                allow_redirects=False, timeout=self.policy.timeout,
                 proxies=requests.utils.get_environ_proxies(url, no_proxy=None),
                 verify=os.environ.get("REQUESTS_CA_BUNDLE") or True,
-            )
+            )  # fmt: skip
         except (requests.exceptions.SSLError, requests.exceptions.InvalidURL) as error:
             reason = cause(error)
         except requests.exceptions.RequestException as error:
@@ -453,15 +447,8 @@ class Http:
                 break
             pause = self._pause(attempt, last.retry_after)
             level = logging.WARNING if attempt >= _PATIENCE else logging.INFO
-            _LOG.log(
-                level,
-                "%s: %s; attempt %d of %d in %.0f s",
-                self.service,
-                last.reason,
-                attempt + 2,
-                most,
-                pause,
-            )
+            words = "%s: %s; attempt %d of %d in %.0f s"
+            _LOG.log(level, words, self.service, last.reason, attempt + 2, most, pause)
             self.clock.sleep(pause)
         url = shown_url(call.url)
         raise ArchiveError(

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from galaxyds.archives.cadc_tiles import BANDS, CFHTLSTile, tile_of
-from galaxyds.archives.compiled import Compiled, position_id
+from galaxyds.archives.compiled import Compiled, one_each, position_id
 from galaxyds.archives.regions import Box
 from galaxyds.catalog.positions import nearest
 from galaxyds.catalog.specz import Reading, compile_redshifts
@@ -121,7 +121,7 @@ _KEPT = ("redshift", "redshift_survey", "redshift_confidence", "sample")
 
 
 def match(redshifts: pa.Table, photometry: pa.Table) -> tuple[NDArray[np.int64], Floats]:
-    """Find the photometric object of every redshift; each object serves the nearest one only.
+    """Find the photometric object of every redshift; each object serves one of them.
 
     Parameters
     ----------
@@ -131,16 +131,12 @@ def match(redshifts: pa.Table, photometry: pa.Table) -> tuple[NDArray[np.int64],
     Returns
     -------
     row : ndarray of int64, (n,)
-        Row of ``photometry``, -1 where there is none within :data:`MATCH_RADIUS`.
+        Row of ``photometry``, -1 where there is none within :data:`MATCH_RADIUS`, or where the
+        object belongs to another redshift (:func:`galaxyds.archives.compiled.one_each`).
     separation : ndarray of float64, (n,)
         Arcseconds, infinite where there is none.
     """
-    row, separation = _nearest(redshifts, photometry)
-    order = np.lexsort((np.arange(len(row)), separation, row))
-    again = np.zeros(len(row), bool)
-    again[order[1:]] = row[order[1:]] == row[order[:-1]]
-    row[again], separation[again] = -1, np.inf
-    return row, separation
+    return one_each(redshifts, *_nearest(redshifts, photometry))
 
 
 def _nearest(redshifts: pa.Table, photometry: pa.Table) -> tuple[NDArray[np.int64], Floats]:

@@ -20,7 +20,7 @@ from galaxyds.archives.catalog import SQLCatalog
 from galaxyds.archives.predicates import Dialect
 from galaxyds.archives.tabular import conform, schema
 from galaxyds.catalog.engine import connect
-from galaxyds.catalog.specz import SurveyTally
+from galaxyds.catalog.specz import TRAINING, SurveyTally
 from galaxyds.errors import one_line
 
 if TYPE_CHECKING:
@@ -34,6 +34,35 @@ LONGEST_STATEMENT = 1_000_000
 
 _PER_DEGREE = 360_000  # steps of 0.01 arcsec
 _STRIDE = 180 * _PER_DEGREE + 1
+
+
+def one_each(
+    redshifts: pa.Table, row: NDArray[np.int64], separation: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Leave each photometric object to one redshift.
+
+    Of several that it is nearest to, one to learn from comes before one to test with, then the
+    nearer one, then the first.
+
+    Parameters
+    ----------
+    redshifts : pyarrow.Table
+        With the column ``sample``.
+    row : ndarray of int64, shape (n,)
+        Photometric object of every redshift, -1 for none.
+    separation : ndarray of float64, shape (n,)
+        Arcseconds.
+
+    Returns
+    -------
+    row, separation : ndarray
+        The same, -1 and infinite for those that lose.
+    """
+    tested = np.asarray(pc.not_equal(redshifts.column("sample"), TRAINING)).astype(bool)
+    order = np.lexsort((np.arange(len(row)), separation, tested, row))
+    again = np.zeros(len(row), bool)
+    again[order[1:]] = row[order[1:]] == row[order[:-1]]
+    return np.where(again, -1, row), np.where(again, np.inf, separation)
 
 
 def position_id(ra: NDArray[np.float64], dec: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -14,10 +14,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from galaxyds.archives.compiled import position_id
+from galaxyds.archives.compiled import one_each, position_id
 from galaxyds.archives.deep_photometry import HSC_BANDS, MATCH_RADIUS, PER_BAND
 from galaxyds.catalog.positions import nearest
-from galaxyds.catalog.specz import TRAINING
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -109,7 +108,7 @@ def match(redshifts: pa.Table, found: pa.Table) -> tuple[NDArray[np.int64], Floa
     -------
     row : ndarray of int64, (n,)
         Row of ``found``, -1 where there is none within :data:`MATCH_RADIUS`, or where the object
-        belongs to another redshift: one to learn from before one to test with, then the nearer.
+        belongs to another redshift (:func:`galaxyds.archives.compiled.one_each`).
     separation : ndarray of float64, (n,)
         Arcseconds, infinite where there is none.
     """
@@ -119,12 +118,7 @@ def match(redshifts: pa.Table, found: pa.Table) -> tuple[NDArray[np.int64], Floa
         to_dec=_numbers(found, "dec"),
         radius=MATCH_RADIUS,
     )
-    tested = np.asarray(pc.not_equal(redshifts.column("sample"), TRAINING)).astype(bool)
-    order = np.lexsort((np.arange(len(row)), separation, tested, row))
-    again = np.zeros(len(row), bool)
-    again[order[1:]] = row[order[1:]] == row[order[:-1]]
-    row[again], separation[again] = -1, np.inf
-    return row, separation
+    return one_each(redshifts, row, separation)
 
 
 def u_band(covered: Mapping[str, NDArray[np.bool_]]) -> list[str]:

@@ -101,6 +101,8 @@ ERRATA = (
     Erratum(point="magnitude of the bins", paper="i, not further stated",
             choice="the Kron-like magnitude, not dereddened; i.MP9701 and i.MP9702 alike, told "
             "apart by i_filter"),
+    Erratum(point="quasars", paper="not stated",
+            choice="spectra that SDSS and BOSS class as quasars are left out: galaxies only"),
     Erratum(point="subtracted background", paper="'with subtracted background', without details",
             choice="the coadds as archived, whose background was subtracted when they were made"),
     *multimodal.ERRATA,
@@ -158,7 +160,8 @@ SPEC = DatasetSpec(
         Config(
             name="main", description="secure redshifts brighter than i = 25", cuts=CUTS,
             published=(
-                PublishedCount(what="objects (about)", count=108_500, source="Sect. 2.4"),
+                PublishedCount(what="objects (about)", count=108_500, source="Sect. 2.4",
+                               after="all"),
             ),
         ),
     ),

@@ -48,7 +48,7 @@ COLUMNS = (
     _column("dec", "float64", "declination in the catalogue of HSC", "deg", valid=(-90, 90)),
     _column("tract", "int32", "tract of the coadd", valid=(0, 99_999)),
     _column("patch", "int32", "patch of the coadd, 100 x + y", valid=(0, 808)),
-    _column("redshift", "float32", "redshift; spectroscopic in the training sample", valid=(0, 9)),
+    _column("redshift", "float32", "redshift; spectroscopic in the training sample", valid=(0, 6)),
     _column("redshift_survey", "string", "survey that it was taken from"),
     _column("redshift_flag", "string", "that survey's own quality flag", nullable=True),
     _column("redshift_confidence", "float32", "confidence on the scale of VVDS: 4 certain, 3 very "
@@ -76,6 +76,8 @@ _CUTS = (
         why="an object of the HSC catalogue within an arcsecond of the redshift"),
     Cut(name="redshift-positive", sql="redshift > 0", source="Sect. 2.4", has_effect=False,
         why="no stars, no sentinels: the compilation has removed and counted them already"),
+    Cut(name="redshift-high", sql="redshift <= 6", source="Table 1",
+        why="no survey goes further: what lies beyond is a code"),
     Cut(name="primus-bright", source="Sect. 2.4",
         sql="sample <> 'test_primus' OR (i_cmodel_mag <= 22.5 AND redshift <= 0.9)",
         why="the sample from PRIMUS is bright and near"),
@@ -99,8 +101,10 @@ _TESTS = tuple(
 )
 
 _SAMPLES = (
-    PublishedCount(what="objects of 3D-HST in the test sample", count=4_150, source="Sect. 2.4"),
-    PublishedCount(what="objects of PRIMUS in the test sample", count=19_500, source="Sect. 2.4"),
+    PublishedCount(what="objects of 3D-HST in the test sample", count=4_150, source="Sect. 2.4",
+                   after="test_3dhst"),
+    PublishedCount(what="objects of PRIMUS in the test sample", count=19_500, source="Sect. 2.4",
+                   after="test_primus"),
 )
 CONFIGS = (
     Config(
@@ -109,7 +113,7 @@ CONFIGS = (
         cuts=_CUTS,
         published=(
             PublishedCount(what="redshifts with six optical bands, about", count=51_000,
-                           source="Sect. 2.4"),
+                           source="Sect. 2.4", after="training"),
             *_SAMPLES,
         ),
         bands=OPTICAL,
@@ -120,7 +124,7 @@ CONFIGS = (
         cuts=(*_CUTS, _INFRARED),
         published=(
             PublishedCount(what="redshifts with near-infrared bands, about", count=37_400,
-                           source="Sect. 2.4"),
+                           source="Sect. 2.4", after="training"),
             *_SAMPLES,
         ),
     ),
@@ -139,6 +143,14 @@ ERRATA = (
     Erratum(point="projection of the near infrared", paper="SWarp, without its settings",
             choice="Lanczos-3, flux conserving, onto the pixels of the HSC coadd; u, too, where "
             "its mosaic has another grid"),
+    Erratum(point="subtracted background", paper="'with subtracted background', without details",
+            choice="coadds and mosaics as archived, whose background was subtracted when they "
+            "were made; nothing is subtracted here"),
+    Erratum(point="scatter of the four photometric redshifts of COSMOS2020",
+            paper="sigma(z), of a sample or a population not stated",
+            choice="of a population (divided by four)"),
+    Erratum(point="quasars", paper="not stated",
+            choice="spectra that SDSS and BOSS class as quasars are left out: galaxies only"),
     Erratum(point="secure redshifts", paper="'equivalent to flags 3 and 4 in VVDS or VIPERS'",
             choice="the last digit before the point is 3 or 4 (13, 14, 23, 24 too; never 9, 11, "
             "12, 21, 22); other surveys by their own flags, survey by survey in the documentation"),

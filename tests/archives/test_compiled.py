@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from galaxyds.archives.base import CatalogArchive, CatalogQuery, CompiledArchive
-from galaxyds.archives.compiled import Compiled, CompiledCatalog, position_id
+from galaxyds.archives.compiled import Compiled, CompiledCatalog, one_each, position_id
 from galaxyds.catalog.objects import box_predicates
 from galaxyds.catalog.specz import SurveyTally
 from galaxyds.errors import ArchiveError, UsageError
@@ -145,3 +145,14 @@ def test_position_ids_are_exact_whole_numbers_below_two_to_53():
     assert ids[2] == 32_400_000  # right ascension 0
     assert ids[3] // 64_800_001 == 4_444_444  # 12.3456789 degrees in 0.01 arcsec
     assert ids[3] % 64_800_001 == int(86.79 * 360_000)
+
+
+def test_a_redshift_to_test_with_takes_no_object_from_one_to_learn_from():
+    redshifts = pa.table(
+        {"sample": ["training", "test_primus", "training", "training", "training"]}
+    )
+    row = np.array([4, 4, 4, 9, -1])
+    separation = np.array([0.7, 0.5, 0.8, 0.1, np.inf])
+    found, apart = one_each(redshifts, row, separation)
+    assert found.tolist() == [4, -1, -1, 9, -1]
+    assert apart.tolist() == [0.7, np.inf, np.inf, 0.1, np.inf]

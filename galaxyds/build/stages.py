@@ -295,11 +295,19 @@ def _before(context: Context, stage: str) -> dict[str, str]:
     return after(context.stages[context.stages.index(stage) - 1])(context)
 
 
+def _write_inputs(context: Context) -> dict[str, str]:
+    before = _before(context, "write")
+    if "fetch" not in context.stages:
+        return before
+    # Cuts and rules for repeats are applied to published files when they are written.
+    return {"declaration": context.spec.digest(context.config.name), **before}
+
+
 def _split_inputs(context: Context) -> dict[str, str]:
     rule = context.spec.split
     return {
         "limit": str(context.options.selection.limit or ""),
-        "fractions": str(rule.fractions) if not (rule.folds or rule.extra) else rule.rule(),
+        "fractions": rule.rule(),
         "derived": "; ".join(f"{c.name} = {c.derived}" for c in context.spec.columns if c.derived),
         **after("deduplicate")(context),
     }
@@ -331,7 +339,7 @@ STAGES: dict[str, Stage] = {
             packages=(("torch", "torch"),),
         ),
         Stage(name="fetch", run=fetch, inputs=fetch_inputs, keep=True),
-        Stage(name="write", run=write_files, inputs=lambda context: _before(context, "write")),
+        Stage(name="write", run=write_files, inputs=_write_inputs),
         Stage(name="verify", run=verify_files, inputs=after("write")),
     )
 }

@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,9 @@ class DeepdipItem:
         Session.
     folder : pathlib.Path, optional
         Files that go before those of the item; by default the setting ``GALAXYDS_DEEPDIP_DIR``.
+    expected : sequence of str
+        Names of the files that are wanted, and of those that may stand beside them: a folder of
+        one's own must hold one of them.
 
     Raises
     ------
@@ -75,10 +79,12 @@ class DeepdipItem:
         url: str | None = None,
         http: Http | None = None,
         folder: Path | None = None,
+        expected: Sequence[str] = (),
     ) -> None:
         self.item = item
         self.url = (url or settings.url(VARIABLE, DEFAULT_URL)).rstrip("/")
         self.folder = folder or _own_folder()
+        self.expected = tuple(expected)
         self.http = http or Http(
             "Deepdip", policy=Policy(first_attempts=_FIRST_ATTEMPTS), setting=VARIABLE,
             rate=RateLimit(INTERVAL, rate_directory()),
@@ -102,8 +108,10 @@ class DeepdipItem:
             If there is no such item.
         ArchiveError
             If the list cannot be read.
+        UsageError
+            If the folder of one's own holds none of the files that are expected.
         """
-        own = self._own_files()
+        own = self.own_files()
         if any(name.endswith(".npz") for name in own):
             return own
         return dict(sorted((self._listed() | own).items()))
@@ -154,10 +162,22 @@ class DeepdipItem:
 
     # files of one's own ----------------------------------------------------------------------
 
-    def _own_files(self) -> dict[str, RemoteFile]:
+    def own_files(self) -> dict[str, RemoteFile]:
+        """Return the files of one's own, by name; nothing is asked of the server.
+
+        Raises
+        ------
+        UsageError
+            If the folder holds none of the files that are expected.
+        """
         if self.folder is None:
             return {}
-        found = (p for p in sorted(self.folder.iterdir()) if p.is_file() and is_plain_name(p.name))
+        found = [p for p in sorted(self.folder.iterdir()) if p.is_file() and is_plain_name(p.name)]
+        if self.expected and not {p.name for p in found} & set(self.expected):
+            raise UsageError(
+                f"{FOLDER_VARIABLE} names {self.folder}, and there is no {self.expected[0]} in it: "
+                "name the folder that holds the file, or leave the variable out to fetch it"
+            )
         return {
             path.name: RemoteFile(
                 name=path.name, url=path.absolute().as_uri(), bytes=path.stat().st_size, md5=""
@@ -232,10 +252,12 @@ class DeepdipItem:
 
     def _with_way_out(self, error: ArchiveError) -> ArchiveError:
         """Add what can be done without this server's API."""
+        way = f"set {FOLDER_VARIABLE} to the folder that it is in"
+        if self.folder is not None:
+            way = f"put it into {self.folder}, which {FOLDER_VARIABLE} names"
         return type(error)(
             f"{error.message}; or get the file by other means (in a browser: "
-            f"{shown_url(self.url)}/#item/{one_line(self.item, 40)}), and set {FOLDER_VARIABLE} to "
-            "the folder that it is in",
+            f"{shown_url(self.url)}/#item/{one_line(self.item, 40)}), and {way}",
             **error.values,
         )
 

@@ -172,7 +172,9 @@ def _open_p19(spec: DatasetSpec, product: Config, folder: Path) -> Released:
 
 
 def _check_p19(spec: DatasetSpec, folder: Path, bring: str) -> None:
-    p19.check_published(_archive(spec, folder), shape=spec.image_shape(), bring=bring)
+    assert spec.files is not None
+    names = dict(spec.files.names)
+    p19.check_published(_archive(spec, folder), spec, names=names, bring=bring)
 
 
 _LAYOUTS: dict[str, Layout] = {

@@ -20,6 +20,7 @@ from galaxyds.archives.base import (
 from galaxyds.build.archives import SIMULATED
 from galaxyds.build.context import Context
 from galaxyds.build.engine import RELEASE_STAGES, Request, needs_of, open_context
+from galaxyds.build.release import PublishedRelease
 from galaxyds.build.space import product_bytes, shard_bytes
 
 
@@ -125,10 +126,22 @@ def _fetch_bytes(context: Context, rows: int, tiles: int) -> int:
     if isinstance(archive, CutoutArchive):
         each = archive.cutout_bytes(spec.band_names(), half_size=spec.pixels.half_size)
         return rows * each
+    if _is_at_hand(context):
+        return 0
     rows = spec.files.rows if spec.files and spec.files.rows else rows
     return rows * sum(
         int(np.prod(spec.of(product.name).image_shape())) * 4 for product in context.products
     )
+
+
+def _is_at_hand(context: Context) -> bool:
+    """Whether every published file is there already."""
+    archive, files = context.archive, context.spec.files
+    if not isinstance(archive, PublishedRelease) or files is None:
+        return False
+    sizes = (context.spec.of(product.name).pixels.size for product in context.products)
+    wanted = {name for size in sizes for name in files.files(size).values()}
+    return wanted <= set(archive.own())
 
 
 def _fetch_words(context: Context, rows: int, tiles: int) -> str:
@@ -138,7 +151,7 @@ def _fetch_words(context: Context, rows: int, tiles: int) -> str:
         return f"frames in up to {tiles:,} tiles"
     if isinstance(context.archive, CutoutArchive):
         return f"cutouts in at least {_lists(context, context.archive, rows):,} lists"
-    return "published files"
+    return "published files, from your own copy" if _is_at_hand(context) else "published files"
 
 
 def _lists(context: Context, archive: CutoutArchive, rows: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from galaxyds.archives.base import Need, RecordArchive, RemoteFile
 from galaxyds.build.context import Context
@@ -13,32 +14,45 @@ from galaxyds.build.space import HUB_SHARE, held
 from galaxyds.build.workspace import read_facts, write_facts
 from galaxyds.errors import NotInArchiveError, UsageError
 from galaxyds.spec import Config, DatasetSpec, PublishedFiles
-from galaxyds.store import require_space
+from galaxyds.store import p19, require_space
 
-
-def _zenodo(record: str) -> RecordArchive:
-    from galaxyds.archives.zenodo import ZenodoRecord
-
-    return ZenodoRecord(record)
-
-
-def _deepdip(record: str) -> RecordArchive:
+if TYPE_CHECKING:
     from galaxyds.archives.deepdip import DeepdipItem
 
-    return DeepdipItem(record)
+
+def _zenodo(files: PublishedFiles) -> RecordArchive:
+    from galaxyds.archives.zenodo import ZenodoRecord
+
+    return ZenodoRecord(files.record)
+
+
+def _deepdip(files: PublishedFiles) -> DeepdipItem:
+    from galaxyds.archives.deepdip import DeepdipItem
+
+    return DeepdipItem(files.record, expected=(files.pattern, *p19.companions(files.pattern)))
+
+
+def _own_deepdip(files: PublishedFiles) -> dict[str, RemoteFile]:
+    return _deepdip(files).own_files()
 
 
 @dataclass(frozen=True, slots=True)
 class _Service:
-    """A service of published files: how it is opened, and how one's own files get beside them."""
+    """A service of published files: how it is opened, and how one's own files get beside them.
 
-    open: Callable[[str], RecordArchive]
+    ``own`` finds those that are there already.
+    """
+
+    open: Callable[[PublishedFiles], RecordArchive]
     bring: str = ""
+    own: Callable[[PublishedFiles], dict[str, RemoteFile]] = lambda files: {}
 
 
 _SERVICES = {
     "zenodo": _Service(_zenodo),
-    "deepdip": _Service(_deepdip, "set GALAXYDS_DEEPDIP_DIR to the folder of that file"),
+    "deepdip": _Service(
+        _deepdip, "set GALAXYDS_DEEPDIP_DIR to the folder of that file", _own_deepdip
+    ),
 }
 
 
@@ -70,12 +84,22 @@ class PublishedRelease:
         """
         if self.files.service not in _SERVICES:
             raise UsageError(f"there is no archive '{self.files.service}'")
-        return _SERVICES[self.files.service].open(self.files.record)
+        return _SERVICES[self.files.service].open(self.files)
 
     @property
     def bring(self) -> str:
         """How files of one's own get beside those of the record, in an imperative phrase."""
         return _SERVICES[self.files.service].bring
+
+    def own(self) -> dict[str, RemoteFile]:
+        """Files that whoever builds has already, by name; nothing is asked of the service.
+
+        Raises
+        ------
+        UsageError
+            If a folder is named that holds none of them.
+        """
+        return _SERVICES[self.files.service].own(self.files)
 
     def endpoints(self) -> dict[str, str]:
         """Base URL of the service, and the number of the record."""

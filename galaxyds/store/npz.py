@@ -49,6 +49,35 @@ _READ_ERRORS = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A file, or an array in it, as messages name it: a link is the file that it leads to.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+        Where it is read.
+    member : str
+        Name of the array; empty for the file itself.
+    """
+
+    path: Path
+    member: str = ""
+
+    def __str__(self) -> str:
+        return f"{one_line(self.member, 40)} in {self.file}" if self.member else str(self.file)
+
+    @property
+    def is_own(self) -> bool:
+        """Whether somebody's own file was linked here, not fetched."""
+        return self.path.is_symlink()
+
+    @property
+    def file(self) -> Path:
+        """The file as whoever brought it along knows it."""
+        return self.path.parent / self.path.readlink() if self.is_own else self.path
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NpyHeader:
     """What an ``.npy`` stream says of its array.
@@ -77,14 +106,14 @@ class NpyHeader:
         return math.prod(self.shape[1:]) * int(self.dtype.itemsize)
 
 
-def read_npy_header(stream: IO[bytes], where: str) -> NpyHeader:
+def read_npy_header(stream: IO[bytes], where: Place) -> NpyHeader:
     """Read the header of an ``.npy`` stream and leave the stream at the array's first byte.
 
     Parameters
     ----------
     stream : binary file
         At its beginning.
-    where : str
+    where : Place
         For messages.
 
     Returns
@@ -126,7 +155,7 @@ class NpzArray:
 
     Parameters
     ----------
-    where : str
+    where : Place
         Archive and member, for messages.
     archive : zipfile.ZipFile
         Open.
@@ -140,7 +169,7 @@ class NpzArray:
         its header does not account for its bytes.
     """
 
-    def __init__(self, where: str, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
+    def __init__(self, where: Place, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
         self.where, self.archive, self.member = where, archive, member
         self._check_member()
         with _telling(where), archive.open(member) as stream:
@@ -235,7 +264,7 @@ def open_npz(path: Path) -> Iterator[dict[str, NpzArray]]:
     DataIntegrityError
         If the file is no whole zip archive, lists a member twice, or one of its arrays is refused.
     """
-    where = str(path)
+    where = Place(path)
     with path.open("rb") as file:
         _check_archive(file, where)
         with _telling(where):
@@ -244,20 +273,18 @@ def open_npz(path: Path) -> Iterator[dict[str, NpzArray]]:
         if len(set(names)) < len(names):
             raise refused(where, "its directory lists a member twice")
         yield {
-            info.filename.removesuffix(".npy"): NpzArray(
-                f"{one_line(info.filename, 40)} in {path}", archive, info
-            )
+            info.filename.removesuffix(".npy"): NpzArray(Place(path, info.filename), archive, info)
             for info in archive.infolist()
             if info.filename.endswith(".npy")
         }
 
 
-def refused(where: str, cause: str) -> DataIntegrityError:
+def refused(where: Place, cause: str) -> DataIntegrityError:
     """Say why an archive, or an array in it, is not read.
 
     Parameters
     ----------
-    where : str
+    where : Place
         Which one.
     cause : str
         What is wrong with it, on one line.
@@ -268,15 +295,16 @@ def refused(where: str, cause: str) -> DataIntegrityError:
         Ready to be raised.
     """
     return DataIntegrityError(
-        f"{where} is refused: {cause}; compare the file's size with the published one, then add "
-        "--from fetch to get it again, or replace your own copy",
-        file=where.rpartition(" in ")[2],
+        f"{where} is refused: {cause}; compare the file's size with the published one, then "
+        + ("put a whole copy in its place and " if where.is_own else "")
+        + f"add --from fetch to {'take that one' if where.is_own else 'get it again'}",
+        file=str(where.file),
         expected="a whole archive of plain arrays",
         got=cause,
     )
 
 
-def _check_archive(file: IO[bytes], where: str) -> None:
+def _check_archive(file: IO[bytes], where: Place) -> None:
     """Look at both ends of the file before the directory is read into memory."""
     start = file.read(512).lstrip()
     size = _directory_bytes(file)
@@ -312,7 +340,7 @@ def _directory_bytes(file: IO[bytes]) -> int | None:
 
 
 @contextmanager
-def _telling(where: str) -> Iterator[None]:
+def _telling(where: Place) -> Iterator[None]:
     """Turn what the zip module raises into one line that names the member."""
     try:
         yield

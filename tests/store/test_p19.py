@@ -156,13 +156,39 @@ def test_what_identifies_an_object_is_chosen_by_what_is_there(folder):
     np.testing.assert_array_equal(rows.spec_object_id, rows.object_id)  # so that folds differ
 
 
+@pytest.mark.parametrize(("label", "column"), [("z", "redshift"), ("ra", "ra"), ("EBV", "ebv")])
+def test_labels_without_what_a_dataset_is_made_of_are_refused_and_named(folder, label, column):
+    table = np.asarray(p19_sample.labels(40))
+    path = relabelled(folder / f"without_{label}.npz", without(table, label))
+    words = rf"no label is the column {column} \('{label}'\): there are specObjID, objID, "
+    for look in (opened, lambda path: check_published(path, SPEC, names=NAMES)):
+        with pytest.raises(DataIntegrityError, match=words):
+            look(path)
+
+
+@pytest.mark.parametrize(
+    ("label", "words"),
+    [
+        ("z", "label 'z' holds texts, no numbers for the column redshift"),
+        ("EBV", "no value of the column ebv is a number"),
+    ],
+)
+def test_texts_instead_of_numbers_are_refused(folder, label, words):
+    table = np.asarray(p19_sample.labels(100))
+    texts = np.lib.recfunctions.append_fields(
+        without(table, label), label, table[label].astype("S8"), usemask=False
+    )
+    with pytest.raises(DataIntegrityError, match=words):
+        opened(relabelled(folder / f"texts_{label}.npz", texts))
+
+
 @pytest.mark.parametrize("suffix", ["parquet", "csv", "npy"])
 def test_labels_that_are_a_pickle_are_refused_until_a_table_lies_beside(folder, suffix):
     table = np.asarray(p19_sample.labels(40))
     path = folder / f"pickled_{suffix}.npz"
     relabelled(path, table.astype([(n, object) for n in table.dtype.names]))
     with pytest.raises(DataIntegrityError, match="Python objects: a pickle") as caught:
-        check_published(path, shape=SHAPE, bring="set X")
+        check_published(path, SPEC, bring="set X")
     assert "\n" not in caught.value.message
     assert f"to_parquet('pickled_{suffix}_labels.parquet')" in caught.value.message
     assert ", set X, and run the same command again" in caught.value.message
@@ -174,7 +200,7 @@ def test_labels_that_are_a_pickle_are_refused_until_a_table_lies_beside(folder, 
         frame.assign(**{"class": "GALAXY"}).to_csv(beside, index=False)
     else:
         np.save(beside, table)
-    check_published(path, shape=SHAPE)
+    check_published(path, SPEC)
     plain = opened(relabelled(folder / "plain.npz", table)).table
     assert opened(path).table.equals(plain)
 
@@ -196,23 +222,68 @@ def test_a_flipped_bit_in_the_pixels_is_found(archive, tmp_path):
     damaged[info.header_offset + info.compress_size // 2] ^= 1
     path = tmp_path / "sdss.npz"
     path.write_bytes(damaged)
-    check_published(path, shape=SHAPE)
+    check_published(path, SPEC)
     with pytest.raises(DataIntegrityError, match=r"cube.npy in .*sdss.npz is refused") as caught:
         list(opened(path).blocks())
     assert caught.value.file == str(path)
+
+
+def refusal(path):
+    with pytest.raises(DataIntegrityError) as caught:
+        check_published(path, SPEC, names=NAMES)
+    assert "\n" not in caught.value.message
+    return caught.value
+
+
+def test_refusals_name_the_users_own_file_and_not_the_link_to_it(tmp_path):
+    mine, link = tmp_path / "mine" / "sdss.npz", tmp_path / "fetch.partial" / "sdss.npz"
+    for path in (mine, link):
+        path.parent.mkdir()
+    link.symlink_to(mine)
+    table = np.asarray(p19_sample.labels(10))
+
+    def own():
+        error = refusal(link)
+        assert str(mine) in error.message
+        assert "fetch.partial" not in error.message
+        assert error.file == str(mine)
+        return error.message
+
+    for content in (b"", b"<html>", b"PK\x03\x04 cut"):
+        mine.write_bytes(content)
+        told = own()
+        assert "put a whole copy in its place and add --from fetch to take that one" in told
+        assert "get it again" not in told
+    relabelled(mine, table, pixels=np.zeros((10, 5, 64, 64), "f4"))
+    assert "it has shape (10, 5, 64, 64), expected (n, 64, 64, 5), bands last" in own()
+    relabelled(mine, without(table, "z"))
+    own()
+    relabelled(mine, table.astype([(n, object) for n in table.dtype.names]))
+    own()
+    beside = mine.with_name("sdss_labels.csv")
+    beside.write_text("z\n1\n")
+    link.with_name(beside.name).symlink_to(beside)
+    assert "1 rows of labels for 10 cutouts" in own()
+
+
+def test_a_fetched_file_is_fetched_again(tmp_path):
+    (tmp_path / "sdss.npz").write_bytes(b"PK\x03\x04 cut")
+    told = refusal(tmp_path / "sdss.npz").message
+    assert "add --from fetch to get it again" in told
+    assert "your" not in told
 
 
 def test_a_file_that_is_cut_short_and_a_web_page_are_named(archive, tmp_path):
     path = tmp_path / "sdss.npz"
     path.write_bytes(archive.read_bytes()[:-5000])
     with pytest.raises(DataIntegrityError, match=r"sdss.npz is refused: it is cut short"):
-        check_published(path, shape=SHAPE)
+        check_published(path, SPEC)
     path.write_bytes(b"\n<!DOCTYPE html><html>Sign in</html>")
     with pytest.raises(DataIntegrityError, match="a web page, not an archive"):
-        check_published(path, shape=SHAPE)
+        check_published(path, SPEC)
     path.write_bytes(b"")
     with pytest.raises(DataIntegrityError, match="no zip archive"):
-        check_published(path, shape=SHAPE)
+        check_published(path, SPEC)
 
 
 def member(path, name, data, method=zipfile.ZIP_DEFLATED):

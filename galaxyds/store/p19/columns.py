@@ -12,6 +12,7 @@ from galaxyds.catalog import derive
 from galaxyds.spec import Column
 from galaxyds.store.columns import arrow_type
 from galaxyds.store.foreign import Difference, converted, dtype_name, missing_values
+from galaxyds.store.npz import refused
 from galaxyds.store.p19.labels import Labels
 from galaxyds.store.p19.names import CUTS, FIELD_BITS, IDS, VOCABULARY, find_label, words
 
@@ -164,6 +165,11 @@ def read_columns(
     -------
     Columns
         Those that are tested in memory, the others in the file, which must stay open.
+
+    Raises
+    ------
+    DataIntegrityError
+        If a cut or a rule tests numbers where the label holds texts.
     """
     declared = {c.name: c for c in (*VOCABULARY, *spec.columns)}
     found = {ours: find_label(ours, names, labels.names) for ours in declared}
@@ -172,6 +178,10 @@ def read_columns(
     tested = {o: label for o, label in labelled.items() if o in _tested(spec, config)}
     raw = labels.read(dict.fromkeys(tested.values(), ""))
     values = {ours: raw[label] for ours, label in tested.items()}
+    for ours, found_values in values.items():
+        if found_values.dtype.kind in "SU" and declared[ours].dtype.startswith("float"):
+            cause = f"label '{tested[ours]}' holds texts, no numbers for the column {ours}"
+            raise refused(labels.place, cause)
     if all(name in values and values[name].dtype.kind == "f" for name in ("ra", "dec")):
         galactic = _galactic(values["ra"], values["dec"])
         made = {name: found for name, found in galactic.items() if name in declared}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from galaxyds.errors import DataIntegrityError, one_line
-from galaxyds.store.npz import NpyHeader, NpzArray, read_npy_header, refused
+from galaxyds.store.npz import NpyHeader, NpzArray, Place, read_npy_header, refused
 from galaxyds.store.p19.names import LABELS, companions, plain
 
 if TYPE_CHECKING:
@@ -29,6 +29,10 @@ class Labels(Protocol):
     @property
     def rows(self) -> int:
         """Number of rows."""
+
+    @property
+    def place(self) -> Place:
+        """Where they are, for messages."""
 
     def read(
         self, narrowed: Mapping[str, str], *, rows: NDArray[np.bool_] | None = None
@@ -79,7 +83,7 @@ def open_labels(path: Path, arrays: Mapping[str, NpzArray], *, bring: str = "") 
             return _NpyLabels(beside) if beside.suffix == ".npy" else _TableLabels(beside)
     if LABELS not in arrays:
         told = ", ".join(one_line(name, 40) for name in arrays) or "none"
-        raise refused(str(path), f"there is no array {LABELS}, only {told}")
+        raise refused(Place(path), f"there is no array {LABELS}, only {told}")
     array = arrays[LABELS]
     if array.dtype.hasobject:
         raise _pickled(path, bring)
@@ -88,20 +92,20 @@ def open_labels(path: Path, arrays: Mapping[str, NpzArray], *, bring: str = "") 
 
 
 def _pickled(path: Path, bring: str) -> DataIntegrityError:
-    name = companions(path.name)[0]
+    name, file = companions(path.name)[0], Place(path).file
     return DataIntegrityError(
-        f"{LABELS} in {path} are Python objects: a pickle, which can run any code, so galaxyds "
+        f"{LABELS} in {file} are Python objects: a pickle, which can run any code, so galaxyds "
         'does not read it; where you trust the file, run python -c "import numpy, pandas; '
         f"pandas.DataFrame(numpy.load('{path.name}', allow_pickle=True)['{LABELS}'])"
         f".to_parquet('{name}')\", {bring or f'put {name} beside it'}, and run the same command "
         "again",
-        file=str(path),
+        file=str(file),
         expected="a record array of numbers and texts",
         got="Python objects",
     )
 
 
-def _check_fields(where: str, header: NpyHeader) -> None:
+def _check_fields(where: Place, header: NpyHeader) -> None:
     if header.dtype.names is None or len(header.shape) != 1:
         raise refused(where, f"an array {header.shape} of {header.dtype.str} is no table")
 
@@ -109,8 +113,8 @@ def _check_fields(where: str, header: NpyHeader) -> None:
 class _Records:
     """A structured array in blocks of rows."""
 
-    def __init__(self, header: NpyHeader) -> None:
-        self.header = header
+    def __init__(self, header: NpyHeader, place: Place) -> None:
+        self.header, self.place = header, place
         fields: Mapping[str, Any] = header.dtype.fields or {}
         # A field that is itself an array, or of another kind, is no column.
         self._fields = {n: f[0] for n, f in fields.items() if f[0].kind in "biufSU"}
@@ -154,7 +158,7 @@ class _NpzLabels(_Records):
     """Labels in the archive."""
 
     def __init__(self, array: NpzArray) -> None:
-        super().__init__(array.header)
+        super().__init__(array.header, array.where)
         self.array = array
 
     def _blocks(self, rows: int) -> Iterator[NDArray[Any]]:
@@ -166,13 +170,13 @@ class _NpyLabels(_Records):
 
     def __init__(self, path: Path) -> None:
         with path.open("rb") as stream:
-            header = read_npy_header(stream, str(path))
+            header = read_npy_header(stream, Place(path))
         if header.dtype.hasobject:
-            raise refused(str(path), "it holds Python objects: save plain dtypes")
-        _check_fields(str(path), header)
+            raise refused(Place(path), "it holds Python objects: save plain dtypes")
+        _check_fields(Place(path), header)
         if path.stat().st_size != header.bytes + header.shape[0] * header.row_bytes:
-            raise refused(str(path), "its size is not that of its array")
-        super().__init__(header)
+            raise refused(Place(path), "its size is not that of its array")
+        super().__init__(header, Place(path))
         self.path = path
 
     def _blocks(self, rows: int) -> Iterator[NDArray[Any]]:
@@ -189,11 +193,11 @@ class _TableLabels:
     def __init__(self, path: Path) -> None:
         import pyarrow as pa
 
-        self.path = path
+        self.path, self.place = path, Place(path)
         try:
             self.names, self.rows = self._parquet() if self._is_parquet else self._csv()
         except (pa.ArrowException, OSError, ValueError) as error:
-            raise refused(str(path), one_line(str(error), 120)) from error
+            raise refused(Place(path), one_line(str(error), 120)) from error
 
     @property
     def _is_parquet(self) -> bool:

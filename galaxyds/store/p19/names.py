@@ -28,6 +28,8 @@ CANDIDATES: dict[str, tuple[str, ...]] = {
     "spec_class": ("class",),
 }
 """Labels of our columns whose names are not ours in another spelling."""
+REQUIRED = ("redshift", "ra", "dec", "ebv")
+"""Columns without which the rest is of no use: what is learnt, where, and behind how much dust."""
 FIELD_BITS: dict[str, tuple[int, int]] = {
     "rerun": (48, 0x7FF),
     "run": (32, 0xFFFF),

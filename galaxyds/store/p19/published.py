@@ -12,10 +12,10 @@ import numpy as np
 from galaxyds.errors import one_line
 from galaxyds.store.foreign import Difference
 from galaxyds.store.hdf5 import Placed
-from galaxyds.store.npz import NpzArray, open_npz, refused
+from galaxyds.store.npz import NpzArray, Place, open_npz, refused
 from galaxyds.store.p19.columns import read_columns
 from galaxyds.store.p19.labels import Labels, open_labels
-from galaxyds.store.p19.names import CUBE, ROWS
+from galaxyds.store.p19.names import CANDIDATES, CUBE, REQUIRED, ROWS, find_label
 from galaxyds.store.p19.selection import Repeats, select
 
 if TYPE_CHECKING:
@@ -89,15 +89,19 @@ class Published:
                     yield Placed(places[kept], np.moveaxis(block[kept], -1, 1))
 
 
-def check_published(path: Path, *, shape: tuple[int, int, int], bring: str = "") -> None:
-    """Look at everything but the values: headers, shapes, and that the labels can be read.
+def check_published(
+    path: Path, spec: DatasetSpec, *, names: Mapping[str, str] | None = None, bring: str = ""
+) -> None:
+    """Look at everything but the values: headers, shapes, and that there are labels to read.
 
     Parameters
     ----------
     path : pathlib.Path
         The archive.
-    shape : (int, int, int)
-        Bands, rows, columns of a cutout.
+    spec : DatasetSpec
+        Declares columns and the shape of a cutout.
+    names : mapping of str to str, optional
+        Labels by our names, where they differ.
     bring : str
         How a table of labels gets beside the archive, for messages.
 
@@ -107,7 +111,8 @@ def check_published(path: Path, *, shape: tuple[int, int, int], bring: str = "")
         If :func:`open_published` would refuse it.
     """
     with open_npz(path) as arrays:
-        _labels(path, arrays, _cube(path, arrays, shape), bring)
+        labels = _labels(path, arrays, _cube(path, arrays, spec.image_shape()), bring)
+        _check_required(labels, spec, names or {})
 
 
 def open_published(
@@ -139,15 +144,18 @@ def open_published(
     ------
     DataIntegrityError
         If the archive is damaged or means harm, has no ``cube`` of that shape, or labels that are
-        missing, Python objects, or not one row per cutout.
+        missing, Python objects, or not one row per cutout; if there is no label, or no number, for
+        one of :data:`galaxyds.store.p19.names.REQUIRED`.
     """
     shape = spec.image_shape()
     with open_npz(path) as arrays:
         cube = _cube(path, arrays, shape)
         labels = _labels(path, arrays, cube, "")
+        _check_required(labels, spec, names or {})
         columns = read_columns(labels, spec, config, names=names or {})
         kept = select(columns, spec, config)
         table, told = columns.take(kept.rows, spec)
+        _check_values(labels, table, spec)
     place = np.full(cube.shape[0], -1, dtype=np.int64)
     place[kept.rows[np.argsort(columns.ids[kept.rows], kind="stable")]] = np.arange(len(kept.rows))
     return Published(
@@ -170,11 +178,12 @@ def _cube(path: Path, arrays: Mapping[str, NpzArray], shape: tuple[int, int, int
     """Find the pixels: (n, rows, columns, bands), floating point."""
     if CUBE not in arrays:
         told = ", ".join(one_line(name, 40) for name in arrays) or "none"
-        raise refused(str(path), f"there is no array {CUBE}, only {told}")
+        raise refused(Place(path), f"there is no array {CUBE}, only {told}")
     cube = arrays[CUBE]
     expected = (*shape[1:], shape[0])
     if cube.shape[1:] != expected or len(cube.shape) != 4:
-        raise refused(cube.where, f"it has shape {cube.shape}, expected (n, {expected})")
+        told = ", ".join(map(str, expected))
+        raise refused(cube.where, f"it has shape {cube.shape}, expected (n, {told}), bands last")
     if cube.dtype.kind != "f":
         raise refused(cube.where, f"it is {cube.dtype}, expected float32")
     return cube
@@ -183,8 +192,30 @@ def _cube(path: Path, arrays: Mapping[str, NpzArray], shape: tuple[int, int, int
 def _labels(path: Path, arrays: Mapping[str, NpzArray], cube: NpzArray, bring: str) -> Labels:
     labels = open_labels(path, arrays, bring=bring)
     if labels.rows != cube.shape[0]:
-        raise refused(str(path), f"{labels.rows} rows of labels for {cube.shape[0]} cutouts")
+        raise refused(Place(path), f"{labels.rows} rows of labels for {cube.shape[0]} cutouts")
     return labels
+
+
+def _required(spec: DatasetSpec) -> list[str]:
+    """Columns of a declaration that cannot do without a label."""
+    declared = {column.name: column for column in spec.columns}
+    return [n for n in REQUIRED if n in declared and not declared[n].nullable]
+
+
+def _check_required(labels: Labels, spec: DatasetSpec, names: Mapping[str, str]) -> None:
+    for name in _required(spec):
+        if find_label(name, names, labels.names) is None:
+            there = one_line(", ".join(labels.names), 400) or "none"
+            wanted = names.get(name, (*CANDIDATES.get(name, ()), name)[0])
+            raise refused(
+                labels.place, f"no label is the column {name} ('{wanted}'): there are {there}"
+            )
+
+
+def _check_values(labels: Labels, table: pa.Table, spec: DatasetSpec) -> None:
+    for name in _required(spec):
+        if table.num_rows and table.column(name).null_count == table.num_rows:
+            raise refused(labels.place, f"no value of the column {name} is a number")
 
 
 def _cube_differences(path: Path, cube: NpzArray) -> Iterator[Difference]:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _SHARD_BYTES = 500_000_000
 """Pixels per shard; hubs ask for fewer than 10,000 files per folder and 20 GB per file."""
-_GROUP_BYTES = 20 << 20
+_GROUP_BYTES = 4 << 20
 """Pixels per row group: a streaming reader holds one, and int32 list offsets stay far away."""
 _LEAF = f"{IMAGE}.list.element.list.element.list.element"
 
@@ -133,8 +133,16 @@ def _write_shard(
 ) -> None:
     with _writer(path, _rows(table, images, np.empty(0, np.int64)).schema) as writer:
         for rows in groups:
-            writer.write_table(_rows(table, images, rows), row_group_size=len(rows))
-            let_go(images)
+            _write_group(writer, rows, table, images)
+            pa.default_memory_pool().release_unused()
+
+
+def _write_group(
+    writer: pq.ParquetWriter, rows: NDArray[np.int64], table: pa.Table, images: NDArray[np.float32]
+) -> None:
+    group = _rows(table, images, rows)
+    let_go(images)  # they are copied: not twice in memory while they are encoded
+    writer.write_table(group, row_group_size=len(rows))
 
 
 def _rows(table: pa.Table, images: NDArray[np.float32], rows: NDArray[np.int64]) -> pa.Table:

@@ -373,10 +373,11 @@ def _compare_shards(
         name = shard.relative_to(build.directory).as_posix()
         different = 0
         limit = (1 << 20) + row_bytes * len(rows)
-        for batch in read_batches(shard, limit=limit, batch_size=64):
+        for batch in read_batches(shard, limit=limit, batch_size=16):
             here = rows[done : done + batch.num_rows]
             done += batch.num_rows
             different += _compare_batch(build, batch, expected, here)
+            pa.default_memory_pool().release_unused()
         yield build.result("rows that differ from HDF5", 0, different, name)
     yield build.result("rows in the shards", len(rows), done, layout.HUB)
 

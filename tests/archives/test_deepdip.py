@@ -176,3 +176,14 @@ def test_the_address_is_a_setting(server, http, monkeypatch):
     monkeypatch.setenv("GALAXYDS_DEEPDIP_URL", f"{server.url}/")
     assert json.dumps(DeepdipItem(ITEM, http=http).endpoints()).count(server.url) == 1
     assert NAME in DeepdipItem(ITEM, http=http).files()
+
+
+def test_the_way_out_names_a_folder_that_is_set(server, http, tmp_path, monkeypatch):
+    (tmp_path / "sdss_labels.csv").write_bytes(b"z\n1\n")
+    monkeypatch.setenv("GALAXYDS_DEEPDIP_DIR", str(tmp_path))
+    item = DeepdipItem(ITEM, url=server.url, http=http, expected=(NAME, "sdss_labels.csv"))
+    server.fail(Fault("401"))
+    with pytest.raises(ArchiveError) as caught:
+        item.files()
+    assert f"put it into {tmp_path}, which GALAXYDS_DEEPDIP_DIR names" in caught.value.message
+    assert "set GALAXYDS_DEEPDIP_DIR" not in caught.value.message

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from galaxyds.archives import deepdip
+from galaxyds.build.engine import Request
+from galaxyds.build.plan import make_plan
 from galaxyds.catalog import folds
-from galaxyds.errors import ArchiveError, DataIntegrityError
+from galaxyds.errors import ArchiveError, DataIntegrityError, UsageError
 from galaxyds.store.hdf5 import image_map, read_columns
 from galaxyds_cli.main import app
 from tests.servers.deepdip import DeepdipEmulator, file_id
@@ -125,3 +131,80 @@ def test_a_login_page_stops_the_build_with_a_way_out(small, tmp_path, monkeypatc
     assert isinstance(error, ArchiveError)
     assert "web page instead of data" in error.message
     assert "set GALAXYDS_DEEPDIP_DIR" in error.message
+
+
+def test_a_folder_of_ones_own_without_the_file_is_said_before_anything_is_asked(
+    tmp_path, monkeypatch
+):
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "sdss (1).npz").write_bytes(b"PK")
+    with DeepdipEmulator({NAME: b"PK"}) as server:
+        monkeypatch.setenv("GALAXYDS_DEEPDIP_URL", server.url)
+        monkeypatch.setenv("GALAXYDS_DEEPDIP_DIR", str(mine))
+        error = build(tmp_path / "home").exception
+        assert server.requests == []
+    assert isinstance(error, UsageError)
+    assert f"GALAXYDS_DEEPDIP_DIR names {mine}, and there is no sdss.npz in it" in error.message
+
+
+def test_a_plan_fetches_nothing_that_is_at_hand(small, tmp_path, monkeypatch, closed_url):
+    monkeypatch.setenv("GALAXYDS_DEEPDIP_URL", closed_url)
+    request = Request(address="sdss-mgs", archive="release", root=tmp_path / "home")
+    away = make_plan(request)
+    assert away.fetch_bytes == 659_857 * 64 * 64 * 5 * 4
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    monkeypatch.setenv("GALAXYDS_DEEPDIP_DIR", str(mine))
+    with pytest.raises(UsageError, match=r"there is no sdss\.npz in it"):
+        make_plan(request)
+    (mine / NAME).write_bytes(small)
+    there = make_plan(request)
+    assert (there.fetch, there.fetch_bytes) == ("published files, from your own copy", 0)
+    assert there.disk_bytes == away.disk_bytes - away.fetch_bytes
+
+
+def test_after_a_wrong_address_the_right_one_is_taken(small, tmp_path, monkeypatch, closed_url):
+    monkeypatch.setenv("GALAXYDS_DEEPDIP_URL", closed_url)
+    monkeypatch.setattr(deepdip, "_FIRST_ATTEMPTS", 1)
+    assert isinstance(build(tmp_path / "home").exception, ArchiveError)
+    with DeepdipEmulator({NAME: small}) as server:
+        monkeypatch.setenv("GALAXYDS_DEEPDIP_URL", server.url)
+        done = build(tmp_path / "home")
+    assert done.exit_code == 0, done.output
+
+
+def test_labels_without_a_redshift_build_nothing(tmp_path, monkeypatch, closed_url):
+    monkeypatch.setenv("GALAXYDS_DEEPDIP_URL", closed_url)
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    table = np.asarray(p19_sample.labels(50))
+    kept = [name for name in table.dtype.names if name != "z"]
+    np.savez(mine / NAME, cube=p19_sample.pixels(0, 50), labels=table[kept])
+    monkeypatch.setenv("GALAXYDS_DEEPDIP_DIR", str(mine))
+    error = build(tmp_path / "home").exception
+    assert isinstance(error, DataIntegrityError)
+    assert "no label is the column redshift ('z'): there are specObjID, objID, ra" in error.message
+    assert str(mine / NAME) in error.message
+    assert not list((tmp_path / "home").rglob("images.hdf5"))
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak is told by Linux only")
+def test_a_whole_build_stays_within_300_mb(archive, tmp_path):
+    """Resident memory of the process, libraries and mapped pages included."""
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from galaxyds.build.engine import Request, build\n"
+        "build(Request(address='sdss-mgs', archive='release', root=sys.argv[1]))\n"
+        "status = Path('/proc/self/status').read_text()\n"
+        "print(status.partition('VmHWM:')[2].split()[0])\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "home")],
+        env=os.environ | {"GALAXYDS_DEEPDIP_DIR": str(archive.parent)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert int(run.stdout) * 1024 < 300e6

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from galaxyds.catalog import CutStep
     from galaxyds.spec import Config, DatasetSpec
 
-_BLOCK = 128
-"""Cutouts per block: 10 MB of them, three times over."""
+_BLOCK = 32
+"""Cutouts per block: 3 MB of them, three times over."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

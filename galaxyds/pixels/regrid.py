@@ -1,10 +1,12 @@
 """Frames onto other gnomonic grids, at any angle, by Lanczos-3 or bilinear interpolation.
 
-Values are flux per pixel and resampling keeps flux: it interpolates and multiplies by the ratio of
-the pixels' areas.  A resampled pixel is NaN where any sample under its kernel (6 x 6, or 2 x 2) is
-NaN or off the frame; weights are never renormalised around a hole.  A kernel spans pixels of the
-frame: a target's pixels that are several times larger sample it, they do not average it.  Positions
-on the frame are rounded to 1 / 8192 pixel, so that kernels come from a table.
+Values are flux per pixel: resampling interpolates and multiplies by the ratio of the pixels' areas.
+That keeps a source's flux to 0.2 % where a target's pixel is at most half the source's full width
+at half maximum (sky seeing included), to 0.4 % at two thirds; at one width it is off by up to 12 %
+and beyond that by any factor, whatever the frame. A resampled pixel is NaN where any sample under
+its kernel (6 x 6, or 2 x 2) is NaN or off the frame; weights are never renormalised around a hole.
+A kernel spans pixels of the frame: larger pixels of a target sample it, they do not average it.
+Positions on the frame are rounded to 1 / 8192 pixel, so that kernels come from a table.
 """
 
 from __future__ import annotations
@@ -263,6 +265,10 @@ class Source:
             Flux per pixel.
         """
         row, column, area = self._places(which)
+        taps = self._kernel.taps
+        for places, extent in zip((row, column), self._strip.frame.pixels.shape, strict=True):
+            # Far off the frame all is NaN: no block is larger than the frame and its kernels.
+            np.clip(places, -taps, extent - 1 + taps, out=places)
         top, left = (np.floor(a.min(axis=(1, 2))) - self._kernel.before for a in (row, column))
         row -= top[:, None, None]
         column -= left[:, None, None]

@@ -82,7 +82,7 @@ def stack_frames(
         How the values of a pixel become one; see :func:`combined`.
     weights : sequence of float, optional
         One per frame, for ``"weighted"`` and ``"clipped"``; by default the inverse variances of the
-        frames' noise.
+        frames' noise, where one that cannot be measured is the largest of the object's.
 
     Returns
     -------
@@ -164,7 +164,8 @@ def noise(frame: Frame) -> float:
     Returns
     -------
     float
-        Flux per pixel; never 0.
+        Flux per pixel; NaN where it cannot be measured, in a frame that is blank, constant or
+        quantised in steps much larger than its noise.
     """
     starts = [
         np.unique(np.linspace(0, max(extent - _CELL, 0), _CELLS).astype(int)).tolist()
@@ -179,7 +180,7 @@ def noise(frame: Frame) -> float:
     )
     found = 1.4826 * _medians(np.abs(cells - _medians(cells)[:, None]))
     found = found[found > 0]  # blank parts of a mosaic, and those without data
-    return float(np.median(found)) if len(found) else _NOISELESS
+    return float(np.median(found)) if len(found) else float("nan")
 
 
 def _medians(values: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -207,10 +208,14 @@ def combined(
     ``"clipped"``
         After the clipped mean of Gruen, Seitz & Bernstein 2014 (PASP 126, 158), as SWarp does it
         with a gain so large that only the background makes noise.  For m of 3 and more a value v of
-        a frame with noise s stays if ``|v - median| <= 4 s + 0.3 |median|``.  For m = 2 both stay
-        if they differ by no more than ``4 hypot(s1, s2) + 0.3 |mean|``, else neither.  The result
-        is the weighted mean of what stays.  Where nothing stays SWarp leaves a 0 of weight 0; here
-        it is the value nearest to 0, the sky: every pixel with data has a measured value.
+        a frame with noise s stays if ``|v - median| <= 4 s + 0.3 |median|``; the result is the
+        weighted mean of what stays.  Two values that depart from each other do not say which is
+        wrong, nor do those of an even number of which none is near the median: SWarp leaves a 0
+        of weight 0 there, here all of them stay.  To take one would bias: of two seeings the lower
+        value has the peak, and the flux of a compact galaxy suffers.  The price is that of two
+        values a cosmic ray stays, weighted; frames are to be cleaned of them.  Of three and more
+        the rule is SWarp's, and so is what is left of that bias: up to 2.7 % of the flux where one
+        seeing of three stands alone (1.1, 1.1, 1.8 arcsec; 400 nMgy of 1.5 arcsec).
 
     Parameters
     ----------
@@ -219,7 +224,9 @@ def combined(
     combine : str
         One of :data:`COMBINE`.
     sigma : ndarray of float32, shape (frames, n)
-        Noise per pixel; for ``"weighted"`` without weights and for ``"clipped"``.
+        Noise per pixel; for ``"weighted"`` without weights and for ``"clipped"``.  NaN is a noise
+        that could not be measured: the largest one of the object's other frames is taken, so that
+        nobody's weight is less for it; where none is known all count alike, without noise.
     weights : ndarray of float64, shape (frames,)
         In place of the inverse variances.
 
@@ -241,10 +248,18 @@ def combined(
         return _middle(ordered, count)
     if sigma is None:
         raise UsageError(f"stacking '{combine}' needs the noise of each frame: give sigma")
-    share = _shares(np.asarray(there.any(axis=(2, 3))), sigma, weights)[:, :, None, None]
+    present = np.asarray(there.any(axis=(2, 3)))
+    sigma = _completed(present, sigma)
+    share = _shares(present, sigma, weights)[:, :, None, None]
     if combine == "weighted":
         return _mean(layers, there, share)
     return _clipped(layers, there, share, sigma[:, :, None, None])
+
+
+def _completed(there: NDArray[np.bool_], sigma: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Noise with the largest one of an object's frames where it is not known, (frames, n)."""
+    largest = np.max(np.where(there & (sigma > 0), sigma, np.float32(_NOISELESS)), axis=0)
+    return np.where(sigma > 0, sigma, largest)
 
 
 def _shares(
@@ -287,15 +302,9 @@ def _clipped(
         for layer, kept, one in zip(layers, keep, np.float32(CLIP_SIGMA) * sigma, strict=True):
             # Frame by frame: arrays stay in cache.
             np.logical_and(kept, np.abs(layer - middle) <= slack + one, out=kept)
-        if (pair := count == 2).any():
-            both = np.float32(CLIP_SIGMA) * np.sqrt(np.sum(there * np.square(sigma), axis=0))
-            near = ordered[1] - ordered[0] <= both + slack
-            keep = np.where(pair, there & near, keep)
-    result = _mean(layers, keep, share)
-    if (lost := (count > 0) & ~keep.any(axis=0)).any():
-        values = np.where(there, layers, np.float32(np.inf))[:, lost]
-        result[lost] = np.take_along_axis(values, np.abs(values).argmin(axis=0)[None], axis=0)[0]
-    return result
+    if (undecided := (count == 2) | ~keep.any(axis=0)).any():
+        keep |= there & undecided
+    return _mean(layers, keep, share)
 
 
 def _ordered(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from astropy.wcs import WCS, Sip
@@ -253,6 +255,18 @@ def test_a_mapped_mosaic_is_read_only_where_it_is_needed(tmp_path):
     np.testing.assert_allclose(got, 3.0 * area, rtol=1e-5)
     assert got.dtype == np.float32
     assert 64 * 64 < Counted.largest < 150 * 150
+
+
+def test_a_coarse_grid_reads_no_more_than_the_frame():
+    """12 GiB of samples under the target, 0.2 MB of them on the frame."""
+    flat = Frame(band="r", pixels=np.ones((240, 200), np.float32), wcs=tan(angle=0.3))
+    tracemalloc.start()
+    got = one(flat, size=65, scale=360.0)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 100e6
+    assert got[32, 32] == pytest.approx((360.0 / ARCSEC) ** 2, rel=1e-5)
+    assert np.isnan(got).sum() == 65 * 65 - 1
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,10 @@ class Swarp:
 
 
 def agree(ours: np.ndarray, theirs: np.ndarray) -> None:
-    """Flux to 0.5 %, the object's centroid to 0.05 px, pixels to a tenth of the noise."""
+    """Flux to 0.5 %, the object's centroid to 0.05 px, pixels to a tenth of the noise.
+
+    Pixels to which SWarp gives weight 0, where it keeps neither of two values, are left out.
+    """
     both = np.isfinite(theirs) & np.isfinite(ours)
     assert both.mean() > 0.99
     ours, theirs = (np.where(both, a, 0).astype(float) for a in (ours, theirs))

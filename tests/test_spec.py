@@ -6,7 +6,7 @@ import re
 import pytest
 
 from galaxyds.errors import DatasetNotFoundError, UsageError
-from galaxyds.spec import Cut
+from galaxyds.spec import Cut, Deduplication, ExtraSplit, Split
 from galaxyds.specs import get_spec, spec_names
 
 SPEC = get_spec("sdss-qso")
@@ -87,3 +87,32 @@ def test_every_dataset_declares_itself_fully():
         assert len(names) == len(set(names))
         assert spec.citations
         assert {c.dtype for c in spec.stored_columns() if c.name == "spec_object_id"} <= {"uint64"}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"folds": -3}, {"folds": 1}, {"folds": 200}, {"folds": 2, "validation": 1.5},
+        {"folds": 2, "validation": -0.1}, {"fractions": ((1.5, -0.5, 0.0),)},
+        {"folds": 5, "extra": (ExtraSplit(name="train", sql="TRUE", why="x", source="x"),)},
+        {"folds": 5, "extra": (ExtraSplit(name="training", sql="TRUE", why="x", source="x"),)},
+    ],
+)  # fmt: skip
+def test_a_split_that_cannot_be_is_refused_in_a_line(words):
+    with pytest.raises(UsageError) as caught:
+        Split(source="x", **words)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("radius", [-1.0, float("nan"), float("inf")])
+def test_a_radius_that_is_none_is_refused(radius):
+    with pytest.raises(UsageError, match="radius"):
+        Deduplication(name="p", key="", order=("a",), why="x", source="x", radius=radius)
+
+
+def test_an_extra_split_over_an_undeclared_column_is_refused():
+    for sql, said in (("nosuch = 1", "no declared"), ("redshift > 1 AND no_such = 1", "no_such")):
+        extra = (ExtraSplit(name="test_a", sql=sql, why="x", source="x"),)
+        split = dataclasses.replace(SPEC.split, extra=extra)
+        with pytest.raises(UsageError, match=f"split test_a names .*{said}|split test_a.*{said}"):
+            dataclasses.replace(SPEC, split=split)

@@ -118,7 +118,8 @@ def deduplicate(table: pa.Table, rule: Deduplication) -> tuple[pa.Table, int]:
     ----------
     table : pyarrow.Table
         Rows, several of which may share ``rule.key`` (a missing key is nobody's repeat), or lie
-        within ``rule.radius`` of each other (columns ``ra`` and ``dec``, degrees).
+        within ``rule.radius`` of each other (columns ``ra`` and ``dec``, degrees; a row without a
+        finite position is nobody's repeat).
     rule : Deduplication
         Key or radius, and order; the order must end in a unique column to be deterministic.
 

@@ -32,7 +32,7 @@ def nearest(
     ra, dec : ndarray of float64, shape (n,)
         Wanted positions in degrees.
     to_ra, to_dec : ndarray of float64, shape (m,)
-        Candidates in degrees.
+        Candidates in degrees.  Positions that are not finite, wanted or not, match nothing.
     radius : float
         Arcseconds; a candidate exactly there counts.
 
@@ -47,21 +47,23 @@ def nearest(
 
     index = np.full(len(ra), -1, dtype=np.int64)
     separation = np.full(len(ra), np.inf)
-    if not len(ra) or not len(to_ra):
-        return index, separation
     wanted, candidates = unit_vectors(ra, dec), unit_vectors(to_ra, to_dec)
-    first = _first_of_equals(candidates)
+    rows, usable = _finite(wanted), _finite(candidates)
+    if not len(rows) or not len(usable):
+        return index, separation
+    wanted = wanted[rows]
+    first = usable[_first_of_equals(candidates[usable])]
     tree = cKDTree(candidates[first])
     limit = _chord(radius)
     chord, found = tree.query(wanted, k=2, distance_upper_bound=np.nextafter(limit, np.inf))
     near = chord[:, 0] <= limit
-    index[near] = first[found[near, 0]]
+    index[rows[near]] = first[found[near, 0]]
     # A tree returns any of those at one distance.
     tied = near & (chord[:, 1] <= chord[:, 0] + _ROUNDING)
     for n in np.flatnonzero(tied):
         ball = tree.query_ball_point(wanted[n], chord[n, 0] + _ROUNDING)
-        index[n] = first[ball].min()
-    separation[near] = 2 * np.arcsin(chord[near, 0] / 2) / _ARCSEC
+        index[rows[n]] = first[ball].min()
+    separation[rows[near]] = 2 * np.arcsin(chord[near, 0] / 2) / _ARCSEC
     return index, separation
 
 
@@ -69,7 +71,7 @@ def thin(ra: NDArray[np.float64], dec: NDArray[np.float64], *, radius: float) ->
     """Keep positions such that no two are within a radius, the earlier ones first.
 
     Greedy: a position is kept unless one that was kept before it is within the radius.  Of a chain
-    of neighbours the ends may both stay.
+    of neighbours the ends may both stay.  Positions that are not finite are near nothing and stay.
 
     Parameters
     ----------
@@ -85,18 +87,22 @@ def thin(ra: NDArray[np.float64], dec: NDArray[np.float64], *, radius: float) ->
     """
     from scipy.spatial import cKDTree
 
-    kept = np.zeros(len(ra), dtype=np.bool_)
-    if not len(ra):
-        return kept
     vectors = unit_vectors(ra, dec)
-    # Many rows at one place have as many pairs as their number squared: only the first can stay.
-    first = _first_of_equals(vectors)
+    kept = ~np.isfinite(vectors).all(axis=1)
+    rows = _finite(vectors)
+    if not len(rows):
+        return kept
+    first = rows[_first_of_equals(vectors[rows])]
+    points, limit = vectors[first], _chord(radius)
+    tree = cKDTree(points)
+    # Most rows have no neighbour, which one query tells of all; only the others are walked.
+    distance, _ = tree.query(points, k=2, distance_upper_bound=limit * (1 + 1e-9) + _ROUNDING)
     alive = np.ones(len(first), dtype=np.bool_)
-    pairs = cKDTree(vectors[first]).query_pairs(_chord(radius), output_type="ndarray")
-    pairs = np.sort(pairs, axis=1)
-    for earlier, later in pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))].tolist():
-        if alive[earlier]:
-            alive[later] = False
+    for n in np.flatnonzero(np.isfinite(distance[:, 1])).tolist():
+        if alive[n]:
+            # The pairs of a crowd are as many as its rows squared: one ball at a time.
+            alive[tree.query_ball_point(points[n], limit)] = False
+            alive[n] = True
     kept[first[alive]] = True
     return kept
 
@@ -110,6 +116,11 @@ def unit_vectors(ra: NDArray[np.float64], dec: NDArray[np.float64]) -> NDArray[n
 def _chord(radius: float) -> float:
     """Distance between unit vectors that are ``radius`` arcseconds apart, rounding included."""
     return float(2 * np.sin(min(radius * _ARCSEC, np.pi) / 2)) + _ROUNDING
+
+
+def _finite(vectors: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Indices of the rows without NaN."""
+    return np.flatnonzero(np.isfinite(vectors).all(axis=1)).astype(np.int64)
 
 
 def _first_of_equals(vectors: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -228,12 +229,19 @@ def read_survey(raw: pa.Table, survey: RedshiftSurvey, *, where: str) -> Reading
     Raises
     ------
     DataIntegrityError
-        If a column is missing, or holds text where numbers should be.
+        If a column is missing, holds text where numbers should be, or cannot be computed with.
     """
     if not raw.num_columns:
         empty = _SCHEMA.empty_table()
         return Reading(survey=survey, where=where, table=empty, read=0, sentinel=0, insecure=0)
-    table = evaluate(_conform(raw, survey, where), _verdicts(survey))
+    try:
+        table = evaluate(_conform(raw, survey, where), _verdicts(survey))
+    except duckdb.Error as error:
+        cause = one_line(str(error), 160)
+        raise DataIntegrityError(
+            f"{where}: cannot be read as {survey.title}: {cause}; take the published table "
+            f"({survey.where})", file=where, expected=survey.title, got=cause,
+        ) from None  # fmt: skip
     verdict = table.column("verdict").to_numpy()
     names = {"redshift_survey": survey.name, "sample": survey.sample}
     rows = table.filter(pa.array(verdict == 2))
@@ -249,17 +257,17 @@ def _verdicts(survey: RedshiftSurvey) -> str:
     """SELECT the common columns and a verdict: 0 no redshift, 1 not secure, 2 secure."""
     # Some tables count right ascension from -180.
     return f"""
-        SELECT CASE WHEN ra < 0 THEN ra + 360 WHEN ra = 360 THEN 0 ELSE ra END AS ra, dec,
-            CAST(redshift AS FLOAT) AS redshift, redshift_flag,
-            CAST(confidence AS FLOAT) AS redshift_confidence,
+        SELECT CASE WHEN ra < 0 AND ra + 360 < 360 THEN ra + 360
+                    WHEN ra < 0 OR ra = 360 THEN 0 ELSE ra END AS ra, dec,
+            redshift, COALESCE(flag, '') AS redshift_flag, confidence AS redshift_confidence,
             CASE WHEN ra IS NULL OR dec IS NULL OR redshift IS NULL OR redshift <= 0 OR none
                       OR ra NOT BETWEEN -180 AND 360 OR dec NOT BETWEEN -90 AND 90 THEN 0
-                 WHEN secure AND inside THEN 2 ELSE 1 END AS verdict
+                 WHEN secure AND inside AND flag IS NOT NULL THEN 2 ELSE 1 END AS verdict
         FROM (
-            SELECT CAST({survey.ra} AS DOUBLE) AS ra, CAST({survey.dec} AS DOUBLE) AS dec,
-                CAST({survey.redshift} AS DOUBLE) AS redshift,
-                COALESCE(CAST({survey.flag} AS VARCHAR), '') AS redshift_flag,
-                COALESCE({survey.confidence}, 0) AS confidence,
+            SELECT TRY_CAST({survey.ra} AS DOUBLE) AS ra, TRY_CAST({survey.dec} AS DOUBLE) AS dec,
+                TRY_CAST({survey.redshift} AS FLOAT) AS redshift,
+                TRY_CAST({survey.flag} AS VARCHAR) AS flag,
+                COALESCE(TRY_CAST({survey.confidence} AS FLOAT), 0) AS confidence,
                 COALESCE({survey.sentinel}, FALSE) AS none,
                 COALESCE({survey.secure}, FALSE) AS secure,
                 COALESCE({survey.limits}, FALSE) AS inside

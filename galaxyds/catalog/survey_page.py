@@ -48,6 +48,8 @@ rows, behind a `#` or not. Capitals do not matter, nor does what stands before a
   are of this kind, its section says so.
 - Which survey won, its own flag and the confidence are columns: `redshift_survey`,
   `redshift_flag`, `redshift_confidence`.
+- A difference from the paper: its Sect. 2.4 takes 3D-HST from XMM-LSS and COSMOS only, and PRIMUS
+  from XMM-LSS, COSMOS and DEEP2-3; here both are taken wherever they meet the images.
 
 """
 

@@ -23,7 +23,7 @@ def _columns(ra: str, dec: str, *others: RawColumn) -> tuple[RawColumn, ...]:
 
 def _class(flag: str) -> str:
     """Quality class of a flag of the VVDS family: tens and decimals say other things."""
-    return f"(CAST(trunc({flag}) AS BIGINT) % 10)"
+    return f"(TRY_CAST(trunc({flag}) AS BIGINT) % 10)"
 
 
 def _secure(flag: str) -> str:
@@ -43,7 +43,7 @@ _SDSS = (
             "ra", "dec", RawColumn(name="z"), RawColumn(name="zWarning"),
             RawColumn(name="class", dtype="string"), RawColumn(name="petroMag_r", optional=True),
         ),
-        ra="ra", dec="dec", redshift="z", flag="CAST(zWarning AS BIGINT)",
+        ra="ra", dec="dec", redshift="z", flag="TRY_CAST(zWarning AS BIGINT)",
         sentinel="class = 'STAR'", secure="zWarning = 0 AND class = 'GALAXY'", confidence="4",
         limits="z <= 0.4 AND (petroMag_r IS NULL OR petroMag_r BETWEEN 0 AND 17.8)",
         verified=("columns and zWarning = 0", "r < 17.8 and z <= 0.4 are the paper's"),
@@ -57,7 +57,7 @@ _SDSS = (
             RawColumn(name="f_zsp", also=("zWarning",)),
             RawColumn(name="spCl", also=("class",), dtype="string"),
         ),
-        ra="RA_ICRS", dec="DE_ICRS", redshift="zsp", flag="CAST(f_zsp AS BIGINT)",
+        ra="RA_ICRS", dec="DE_ICRS", redshift="zsp", flag="TRY_CAST(f_zsp AS BIGINT)",
         sentinel="upper(spCl) = 'STAR'", secure="f_zsp = 0 AND upper(spCl) = 'GALAXY'",
         confidence="4",
         verified=(
@@ -78,7 +78,7 @@ _WIDE = (
             "RAJ2000", "DEJ2000", RawColumn(name="z"), RawColumn(name="q_z", also=("nQ",)),
             RawColumn(name="IsBest", also=("IS_BEST",), optional=True),
         ),
-        ra="RAJ2000", dec="DEJ2000", redshift="z", flag="CAST(q_z AS BIGINT)",
+        ra="RAJ2000", dec="DEJ2000", redshift="z", flag="TRY_CAST(q_z AS BIGINT)",
         sentinel="z <= 0.002", secure="q_z >= 3 AND COALESCE(IsBest, 1) = 1",
         confidence="least(q_z, 4)",
         verified=("the table and q_z, as others use them",),
@@ -93,7 +93,7 @@ _WIDE = (
         where="VizieR J/MNRAS/474/4151/wigglez",
         vizier=(VizierTable(name="J/MNRAS/474/4151/wigglez"),),
         columns=_columns("RAJ2000", "DEJ2000", RawColumn(name="z"), RawColumn(name="q_z")),
-        ra="RAJ2000", dec="DEJ2000", redshift="z", flag="CAST(q_z AS BIGINT)",
+        ra="RAJ2000", dec="DEJ2000", redshift="z", flag="TRY_CAST(q_z AS BIGINT)",
         sentinel="q_z = 6", secure="q_z IN (3, 4, 5)", confidence="least(q_z, 4)",
         verified=("the table and its columns, as others use them",),
         unverified=("that 3 is reasonable, 4 secure, 5 excellent and 6 a star",),
@@ -105,7 +105,7 @@ _WIDE = (
             "RA", "DEC", RawColumn(name="ZBEST", also=("Z",)), RawColumn(name="ZQUALITY"),
             RawColumn(name="CLASS", dtype="string", optional=True),
         ),
-        ra="RA", dec="DEC", redshift="ZBEST", flag="CAST(ZQUALITY AS BIGINT)",
+        ra="RA", dec="DEC", redshift="ZBEST", flag="TRY_CAST(ZQUALITY AS BIGINT)",
         sentinel="ZQUALITY < 0 OR upper(CLASS) = 'STAR'", secure="ZQUALITY IN (3, 4)",
         confidence="ZQUALITY",
         verified=("columns, from the survey's own list of tags", "ZQUALITY >= 3, as others use it"),
@@ -206,7 +206,7 @@ _HIGH = (
             "ra", "dec", RawColumn(name="zspec", also=("z_spec", "z")),
             RawColumn(name="conf", also=("quality", "flag")),
         ),
-        ra="ra", dec="dec", redshift="zspec", flag="CAST(conf AS BIGINT)",
+        ra="ra", dec="dec", redshift="zspec", flag="TRY_CAST(conf AS BIGINT)",
         sentinel="zspec >= 9.9", secure="conf >= 3", confidence="least(conf, 4)",
         unverified=("columns", "that the confidence runs from 0 to 4, and from 3 on is secure"),
     ),
@@ -251,7 +251,7 @@ _TESTS = (
             RawColumn(name="use_zgrism", also=("use_zgrism1",)), RawColumn(name="use_phot"),
             RawColumn(name="jh_mag"),
         ),
-        ra="ra", dec="dec", redshift="z_best", flag="CAST(z_best_s AS BIGINT)",
+        ra="ra", dec="dec", redshift="z_best", flag="TRY_CAST(z_best_s AS BIGINT)",
         sentinel="z_best_s = 0", secure="z_best_s = 2 AND use_zgrism = 1 AND use_phot = 1",
         limits="jh_mag <= 24", confidence="2", sample="test_3dhst",
         verified=("columns, as others use them", "grism only and H <= 24 are the paper's"),
@@ -269,7 +269,7 @@ _TESTS = (
             RawColumn(name="CLASS", dtype="string", optional=True),
             RawColumn(name="imag", also=("mag_i", "i_mag"), optional=True),
         ),
-        ra="RA", dec="DEC", redshift="Z", flag="CAST(ZQUALITY AS BIGINT)",
+        ra="RA", dec="DEC", redshift="Z", flag="TRY_CAST(ZQUALITY AS BIGINT)",
         sentinel="upper(CLASS) = 'STAR'", secure="ZQUALITY = 4",
         limits="Z <= 0.9 AND (imag IS NULL OR imag <= 22.5)", confidence="2", sample="test_primus",
         verified=("that RA, DEC and Z are columns", "i <= 22.5 and z <= 0.9 are the paper's"),

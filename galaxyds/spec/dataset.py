@@ -61,7 +61,7 @@ class DatasetSpec:
     Raises
     ------
     UsageError
-        If a cut, a rule or a derived column names a column that is not declared.
+        If a cut, a rule or an extra split names a column that is not declared.
     """
 
     name: str
@@ -98,14 +98,13 @@ class DatasetSpec:
         wanted |= {name for name in names if name}
         if missing := wanted - declared:
             raise UsageError(f"{self.name}: undeclared columns {sorted(missing)}")
-        for config in self.configs:
-            for cut in config.cuts:
-                if not cut.names() & declared:
-                    raise UsageError(f"{self.name}: cut {cut.name} names no declared column")
-                if strangers := {n for n in cut.names() if "_" in n} - declared:
-                    raise UsageError(
-                        f"{self.name}: cut {cut.name} names undeclared {sorted(strangers)}"
-                    )
+        cuts = ((f"cut {cut.name}", cut.names()) for config in self.configs for cut in config.cuts)
+        extra = ((f"split {one.name}", one.names()) for one in self.split.extra)
+        for what, words in (*cuts, *extra):
+            if not words & declared:
+                raise UsageError(f"{self.name}: {what} names no declared column")
+            if strangers := {word for word in words if "_" in word} - declared:
+                raise UsageError(f"{self.name}: {what} names undeclared {sorted(strangers)}")
         if self.version not in self.release_notes:
             raise UsageError(f"{self.name}: version {self.version} has no release note")
 

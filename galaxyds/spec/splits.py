@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from galaxyds.errors import UsageError
-from galaxyds.spec.words import Column
+from galaxyds.spec.words import Column, sql_words
 
 SPLITS = ("train", "validation", "test")
 
@@ -29,6 +29,10 @@ class ExtraSplit:
     why: str
     source: str
 
+    def names(self) -> frozenset[str]:
+        """Words of the predicate outside of string literals: columns, functions, keywords."""
+        return sql_words(self.sql)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Split:
@@ -51,6 +55,11 @@ class Split:
         Column that is hashed; the object id by default.
     extra : tuple of ExtraSplit
         Objects outside of the divisions.
+
+    Raises
+    ------
+    UsageError
+        If shares, the number of folds or names of splits cannot be.
     """
 
     source: str
@@ -66,6 +75,14 @@ class Split:
         for shares in self.fractions:
             if abs(sum(shares) - 1) > 1e-12:
                 raise UsageError(f"split fractions {shares} do not sum to 1")
+            if not all(0 <= share <= 1 for share in shares):
+                raise UsageError(f"split fractions {shares} are not all from 0 to 1")
+        if self.folds and not 2 <= self.folds <= 127:
+            raise UsageError(f"a split has from 2 to 127 folds, not {self.folds}")
+        if not 0 <= self.validation < 1:
+            raise UsageError(f"a share of {self.validation} for validation is not in [0, 1)")
+        if len(set(self.names)) < len(self.names) or "training" in self.names:
+            raise UsageError(f"names of splits that are taken, or occur twice: {self.names}")
 
     @property
     def divisions(self) -> int:

@@ -22,6 +22,11 @@ _WORD = re.compile(r"[A-Za-z_][A-Za-z_0-9]*")
 _STRING = re.compile(r"'(?:[^']|'')*'")
 
 
+def sql_words(sql: str) -> frozenset[str]:
+    """Words of an expression outside of string literals: columns, functions, keywords."""
+    return frozenset(_WORD.findall(_STRING.sub("''", sql)))
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Band:
     """One photometric band of a dataset.
@@ -134,7 +139,7 @@ class Cut:
 
     def names(self) -> frozenset[str]:
         """Words of the predicate outside of string literals: columns, functions, keywords."""
-        return frozenset(_WORD.findall(_STRING.sub("''", self.sql)))
+        return sql_words(self.sql)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -175,6 +180,8 @@ class Deduplication:
     radius: float = 0.0
 
     def __post_init__(self) -> None:
+        if not 0 <= self.radius < float("inf"):
+            raise UsageError(f"rule {self.name}: a radius of {self.radius} arcsec is none")
         if bool(self.key) == bool(self.radius) or (self.radius and not self.order):
             raise UsageError(f"rule {self.name} needs either a key, or a radius and an order")
 
@@ -200,7 +207,8 @@ class PublishedCount:
         The number.
     after : str
         What of a build it is compared with: ``all``, ``query`` (rows from the archive), the name of
-        a rule for repeats (rows after it), or empty for nothing.
+        a rule for repeats (rows after it), ``training`` (objects that stand in no extra split), the
+        name of a split (objects that stand in it in division 0), or empty for nothing.
     """
 
     what: str

@@ -168,3 +168,13 @@ def test_repeats_by_position_lose_to_the_first_in_order():
 def test_a_rule_for_repeats_is_by_value_or_by_position(key, radius, order):
     with pytest.raises(UsageError, match="rule both needs either a key, or a radius and an order"):
         Deduplication(name="both", key=key, radius=radius, order=order, why="", source="")
+
+
+@pytest.mark.parametrize("bad", [None, float("nan")])
+def test_a_row_without_a_position_is_nobodys_repeat(bad):
+    rule = Deduplication(
+        name="place", key="", order=("object_id",), why="x", source="x", radius=1.0
+    )
+    table = pa.table({"object_id": [1, 2, 3, 4], "ra": [1.0, bad, bad, 1.0], "dec": [0.0] * 4})
+    left, removed = deduplicate(table, rule)
+    assert (left.column("object_id").to_pylist(), removed) == ([1, 2, 3], 1)

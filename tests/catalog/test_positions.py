@@ -119,3 +119,28 @@ def test_thin_is_the_greedy_choice(cells):
             chosen.append(n)
     radius = 0.5 * np.sqrt(9.5)  # between the grid's distances 3 and sqrt(10)
     assert np.flatnonzero(thin(ra % 360, dec, radius=radius)).tolist() == chosen
+
+
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), max_size=150))
+@settings(max_examples=40, deadline=None)
+def test_a_crowd_is_thinned_as_by_all_separations(cells):
+    ra, dec = (np.array(cells, dtype=float).reshape(-1, 2) * 0.037 / 3600).T
+    chosen: list[int] = []
+    for n in range(len(ra)):
+        if not chosen or separations(ra[n : n + 1], dec[n : n + 1], ra[chosen], dec[chosen]).min() > 0.5:  # fmt: skip  # noqa: E501
+            chosen.append(n)
+    assert np.flatnonzero(thin(ra, dec, radius=0.5)).tolist() == chosen
+
+
+def test_a_crowd_of_distinct_positions_needs_no_list_of_its_pairs():
+    ra = 10 + np.random.default_rng(0).random(30_000) * 1e-4  # 450 million pairs
+    assert np.flatnonzero(thin(ra, np.full(30_000, 5.0), radius=1.0)).tolist() == [0]
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_position_that_is_none_matches_nothing_and_stays(bad):
+    ra, dec = np.array([1.0, bad, 1.0, 2.0]), np.array([0.0, 0.0, 0.0, bad])
+    assert thin(ra, dec, radius=1.0).tolist() == [True, True, False, True]
+    index, separation = nearest(ra, dec, to_ra=ra[::-1], to_dec=dec[::-1], radius=1.0)
+    assert index.tolist() == [1, -1, 1, -1]
+    assert separation.tolist() == [0, np.inf, 0, np.inf]

@@ -1,5 +1,6 @@
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -379,3 +380,38 @@ def test_several_tables_of_one_survey_share_a_tally():
     (tally,) = compile_redshifts(readings).tallies
     assert re.fullmatch(r"one.csv; two.csv", tally.where)
     assert (tally.read, tally.sentinel, tally.secure, tally.kept) == (3, 1, 2, 1)
+
+
+# codes that fit no type -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["vvds", "wigglez", "gama", "zcosmos"])
+@pytest.mark.parametrize("code", [1e20, 9.99e37, 1e300, None])
+def test_a_flag_that_fits_no_type_is_not_secure(name, code):
+    survey = survey_named(name)
+    columns = dict(
+        zip((c.name for c in survey.columns), ([1.0], [0.0], [0.5], [code]), strict=False)
+    )
+    raw = pa.table({key: pa.array(cells, pa.float64()) for key, cells in columns.items()})
+    reading = read_survey(raw, survey, where="x")
+    assert (reading.insecure, reading.table.num_rows) == (1, 0)
+
+
+@pytest.mark.parametrize("redshift", [9.99e37, 1e39, 1e300])
+def test_a_redshift_that_fits_no_type_is_none(redshift):
+    raw = pa.table({"_RAJ2000": [1.0], "_DEJ2000": [0.0], "Z": [redshift], "ZFLAGS": [3.0]})
+    assert read_survey(raw, VVDS, where="x").sentinel == 1
+
+
+def test_right_ascension_is_below_360():
+    reading = read_survey(
+        rows((-1e-20, 0, 0.5, 3), (360, 0, 0.5, 3), (-90, 0, 0.5, 3)), made_up(), where="x"
+    )
+    assert reading.table.column("ra").to_pylist() == [0, 0, 270]
+
+
+def test_a_rule_that_fails_names_the_table():
+    broken = replace(made_up(), secure="CAST(q AS TINYINT) = 3")
+    with pytest.raises(DataIntegrityError, match=r"^mine\.csv: cannot be read as toy") as caught:
+        read_survey(rows((1, 0, 0.5, 1e30)), broken, where="mine.csv")
+    assert "\n" not in str(caught.value)

@@ -110,10 +110,14 @@ def open_released(spec: DatasetSpec, product: Config, folder: Path) -> Released:
     ------
     DataIntegrityError
         If the files are refused.
+    UsageError
+        If no object is left.
     """
     assert spec.files is not None
     released = layout_of(spec).open(spec, product, folder)
     table = released.table
+    if not table.num_rows:
+        raise _nothing_left(released, spec, product)
     drawn = divide(table, spec.split, object_id=spec.object_id)
     for division, (column, codes) in enumerate(zip(spec.split.columns(), drawn, strict=True)):
         if not division and spec.files.splits:
@@ -128,6 +132,17 @@ def open_released(spec: DatasetSpec, product: Config, folder: Path) -> Released:
         differences=released.differences,
         cut_flow=released.cut_flow,
         repeats=released.repeats,
+    )
+
+
+def _nothing_left(released: Released, spec: DatasetSpec, product: Config) -> UsageError:
+    emptied = next((s for s in released.cut_flow if s.before and not s.after), None)
+    by = f": the cut {emptied.name} ({emptied.sql}) removes the last {emptied.before:,}" if (
+        emptied
+    ) else ""  # fmt: skip
+    return UsageError(
+        f"no object of the published files of {spec.name} is left after the cuts of "
+        f"{product.name}{by}; are the labels in the units that the dataset declares?"
     )
 
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from galaxyds.archives.base import Need, RecordArchive, RemoteFile
 from galaxyds.build.context import Context
@@ -196,6 +198,16 @@ def _wanted(
 
 def fetch_inputs(context: Context) -> dict[str, str]:
     """The record decides what is fetched; every config has a workspace of its own."""
+    own = (
+        f"{file.name} {file.bytes} bytes of {_changed(file)}"
+        for file in release_of(context).own().values()
+    )
     return {
         "record": "; ".join(f"{k} {v}" for k, v in sorted(context.archive.endpoints().items())),
+        "own files": "; ".join(own),
     }
+
+
+def _changed(file: RemoteFile) -> int:
+    """When a file of one's own was written, in nanoseconds."""
+    return Path(url2pathname(urlsplit(file.url).path)).stat().st_mtime_ns

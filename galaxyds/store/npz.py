@@ -14,7 +14,7 @@ import math
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -246,7 +246,7 @@ class NpzArray:
 
 
 @contextmanager
-def open_npz(path: Path) -> Iterator[dict[str, NpzArray]]:
+def open_npz(path: Path) -> Iterator[Mapping[str, NpzArray]]:
     """Open an archive of arrays.
 
     Parameters
@@ -256,8 +256,9 @@ def open_npz(path: Path) -> Iterator[dict[str, NpzArray]]:
 
     Yields
     ------
-    dict of str to NpzArray
-        By name without ``.npy``, in the order of the directory; other members are left out.
+    mapping of str to NpzArray
+        By name without ``.npy``, in the order of the directory; other members are left out.  An
+        array is held to its header when it is asked for: what nobody asks for may be anything.
 
     Raises
     ------
@@ -272,11 +273,32 @@ def open_npz(path: Path) -> Iterator[dict[str, NpzArray]]:
         names = [info.filename for info in archive.infolist()]
         if len(set(names)) < len(names):
             raise refused(where, "its directory lists a member twice")
-        yield {
-            info.filename.removesuffix(".npy"): NpzArray(Place(path, info.filename), archive, info)
+        yield _Arrays(path, archive)
+
+
+class _Arrays(Mapping[str, NpzArray]):
+    """Arrays of an open archive by name, each looked at when it is asked for."""
+
+    def __init__(self, path: Path, archive: zipfile.ZipFile) -> None:
+        self._path, self._archive = path, archive
+        self._members = {
+            info.filename.removesuffix(".npy"): info
             for info in archive.infolist()
             if info.filename.endswith(".npy")
         }
+
+    def __getitem__(self, name: str) -> NpzArray:
+        member = self._members[name]
+        return NpzArray(Place(self._path, member.filename), self._archive, member)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._members
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._members)
+
+    def __len__(self) -> int:
+        return len(self._members)
 
 
 def refused(where: Place, cause: str) -> DataIntegrityError:

@@ -88,8 +88,9 @@ def thin(ra: NDArray[np.float64], dec: NDArray[np.float64], *, radius: float) ->
     from scipy.spatial import cKDTree
 
     vectors = unit_vectors(ra, dec)
-    kept = ~np.isfinite(vectors).all(axis=1)
     rows = _finite(vectors)
+    kept = np.ones(len(vectors), dtype=np.bool_)
+    kept[rows] = False
     if not len(rows):
         return kept
     first = rows[_first_of_equals(vectors[rows])]
@@ -110,7 +111,8 @@ def thin(ra: NDArray[np.float64], dec: NDArray[np.float64], *, radius: float) ->
 def unit_vectors(ra: NDArray[np.float64], dec: NDArray[np.float64]) -> NDArray[np.float64]:
     """Cartesian unit vectors of positions in degrees, shape (n, 3)."""
     lon, lat = np.radians(ra), np.radians(dec)
-    return np.column_stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])
+    with np.errstate(invalid="ignore"):  # infinite degrees become NaN
+        return np.column_stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])
 
 
 def _chord(radius: float) -> float:

@@ -101,10 +101,18 @@ _TESTS = tuple(
 )
 
 _SAMPLES = (
-    PublishedCount(what="objects of 3D-HST in the test sample", count=4_150, source="Sect. 2.4",
-                   after="test_3dhst"),
-    PublishedCount(what="objects of PRIMUS in the test sample", count=19_500, source="Sect. 2.4",
-                   after="test_primus"),
+    PublishedCount(
+        what="objects of 3D-HST in the test sample",
+        count=4_150,
+        source="Sect. 2.4",
+        after="test_3dhst",
+    ),
+    PublishedCount(
+        what="objects of PRIMUS in the test sample",
+        count=19_500,
+        source="Sect. 2.4",
+        after="test_primus",
+    ),
 )
 CONFIGS = (
     Config(

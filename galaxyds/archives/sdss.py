@@ -26,16 +26,13 @@ from galaxyds.archives.http import Http, rate_directory
 from galaxyds.archives.predicates import Dialect
 from galaxyds.archives.rate import RateLimit
 from galaxyds.archives.redact import shown_url
-from galaxyds.archives.sdss_fields import RERUN
+from galaxyds.archives.sdss_fields import RERUN, FieldCoverage
 from galaxyds.archives.sdss_settings import REGISTER, base_url, chosen_catalog
 from galaxyds.archives.skyserver import LONGEST_STATEMENT, ROW_LIMIT, SkyServer, encoded
 from galaxyds.archives.tabular import conform, schema
 from galaxyds.errors import DataIntegrityError, UsageError
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from galaxyds.pixels.frame import Frame
 
 BANDS = ("u", "g", "r", "i", "z")
@@ -158,7 +155,7 @@ class SDSSCatalog(SQLCatalog):
             raise self._error(f"delivers rows whose {key} is not unique and rising")
 
 
-class SDSSArchive(CatalogFace):
+class SDSSArchive(FieldCoverage, CatalogFace):
     """SDSS over the network: SkyServer or CasJobs for rows, the Science Archive Server for frames.
 
     Can be pickled: a worker process opens its own connections.
@@ -286,32 +283,6 @@ class SDSSArchive(CatalogFace):
         """Fields before and after this one in its run and camcol: they overlap by 128 rows."""
         run, camcol, field = tile
         return tuple((run, camcol, near) for near in (field - 1, field + 1) if near > 0)
-
-    def covering(
-        self, ra: NDArray[np.float64], dec: NDArray[np.float64], *, radius: float
-    ) -> list[tuple[Tile, ...]]:
-        """Find the fields of all runs that show positions.
-
-        Parameters
-        ----------
-        ra, dec : ndarray of float64, (n,)
-            Degrees.
-        radius : float
-            Arcsec around each position.
-
-        Returns
-        -------
-        list of tuple of Tile
-            As :func:`galaxyds.archives.sdss_fields.covering`.
-
-        Raises
-        ------
-        ArchiveError
-            If the archive refuses, fails, truncates or answers nonsense.
-        """
-        from galaxyds.archives.sdss_fields import covering
-
-        return covering(self._catalog, ra, dec, radius=radius)
 
     def tile_bytes(self, bands: Sequence[str]) -> int:
         """Bytes to fetch for one field, estimated."""

@@ -94,6 +94,19 @@ class Fields:
     along: Floats
 
 
+class FieldCoverage:
+    """Coverage of an archive by its Field table.
+
+    A subclass sets ``_catalog``: what answers questions to that table.
+    """
+
+    _catalog: SQLCatalog
+
+    def covering(self, ra: Floats, dec: Floats, *, radius: float) -> list[tuple[Tile, ...]]:
+        """Find the fields of all runs that show positions; as :func:`covering`."""
+        return covering(self._catalog, ra, dec, radius=radius)
+
+
 def covering(
     catalog: SQLCatalog, ra: Floats, dec: Floats, *, radius: float
 ) -> list[tuple[Tile, ...]]:

@@ -12,21 +12,19 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from galaxyds.archives.base import FRAMES_ENDPOINT, Tile
 from galaxyds.archives.sdss import SDSSCatalog
+from galaxyds.archives.sdss_fields import FieldCoverage
 from galaxyds.archives.simulated_sky import SimulatedSky
 from galaxyds.sky import DEFAULT_SEED, Footprint, Universe, departures
 from galaxyds.sky.releases import release as find_release
 from galaxyds.sky.server import SkyServer
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from galaxyds.pixels.frame import Frame
 
 DEFAULT_RELEASE = "DR17"
 
 
-class SimulatedSDSS(SimulatedSky, SDSSCatalog):
+class SimulatedSDSS(FieldCoverage, SimulatedSky, SDSSCatalog):
     """SDSS as it would look at a simulated universe: a catalogue and a frame archive.
 
     Parameters
@@ -64,6 +62,7 @@ class SimulatedSDSS(SimulatedSky, SDSSCatalog):
         self.footprint = chosen.footprint if footprint is None else footprint
         self.server = SkyServer(self.universe, self.footprint, self.release)
         super().__init__(self.server.execute, service="simulated SkyServer")
+        self._catalog = self
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.universe.seed, self.footprint, self.release)
@@ -71,27 +70,6 @@ class SimulatedSDSS(SimulatedSky, SDSSCatalog):
     def departures(self) -> tuple[str, ...]:
         """Where the simulated sky departs from nature on purpose."""
         return departures(main_sample=find_release(self.release).main_sample)
-
-    def covering(
-        self, ra: NDArray[np.float64], dec: NDArray[np.float64], *, radius: float
-    ) -> list[tuple[Tile, ...]]:
-        """Find the fields of all runs that show positions, as the real archive does.
-
-        Parameters
-        ----------
-        ra, dec : ndarray of float64, (n,)
-            Degrees.
-        radius : float
-            Arcsec around each position.
-
-        Returns
-        -------
-        list of tuple of Tile
-            As :func:`galaxyds.archives.sdss_fields.covering`.
-        """
-        from galaxyds.archives.sdss_fields import covering
-
-        return covering(self, ra, dec, radius=radius)
 
     def frames(self, tile: Tile, bands: Sequence[str], directory: Path) -> dict[str, Path]:
         """Render the frames of a tile, uncompressed.

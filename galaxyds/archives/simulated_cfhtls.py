@@ -11,11 +11,11 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-from galaxyds.archives.base import CUTOUTS_ENDPOINT, NO_DATA, Cutout, CutoutObject, PointSpread
+from galaxyds.archives.base import CUTOUTS_ENDPOINT, NO_DATA, CutoutObject, PointSpread
 from galaxyds.archives.cadc_tiles import Artifact, CFHTLSTile
 from galaxyds.archives.cfhtls_objects import compiled, fields
 from galaxyds.archives.compiled import Compiled, CompiledCatalog
-from galaxyds.archives.simulated_sky import SimulatedSky
+from galaxyds.archives.simulated_sky import RenderedCutouts, SimulatedSky
 from galaxyds.catalog.specz import Reading, read_survey
 from galaxyds.catalog.surveys import SURVEYS
 from galaxyds.sky import CFHTLS, DEFAULT_SEED, Region, Universe
@@ -35,7 +35,7 @@ LIST_OBJECTS = 64
 """Objects per unit of work: some seconds of rendering."""
 
 
-class SimulatedCFHTLS(SimulatedSky, CompiledCatalog):
+class SimulatedCFHTLS(RenderedCutouts, SimulatedSky, CompiledCatalog):
     """CFHTLS-Wide as it would be at a simulated universe: a compiled catalogue and cutouts.
 
     Parameters
@@ -105,36 +105,6 @@ class SimulatedCFHTLS(SimulatedSky, CompiledCatalog):
         del bands
         return LIST_OBJECTS
 
-    def cutouts(
-        self, objects: Sequence[CutoutObject], bands: Sequence[str], *, half_size: float
-    ) -> Iterator[Cutout]:
-        """Render one cutout per object, in the order of ``objects``.
-
-        Parameters
-        ----------
-        objects : sequence of CutoutObject
-            Their tile is tile_ra, tile_dec.
-        bands : sequence of str
-            Of ``ugriz``.
-        half_size : float
-            Arcsec.
-
-        Yields
-        ------
-        Cutout
-            Bands without data are named in its ``missing``.
-
-        Raises
-        ------
-        UsageError
-            If a band is unknown.
-        NotInArchiveError
-            If an object's tile is not in the footprint.
-        MissingExtraError
-            If GalSim is not installed.
-        """
-        return self.coadd.cutouts(objects, bands, half_size=half_size)
-
     def point_spreads(
         self, objects: Sequence[CutoutObject], bands: Sequence[str]
     ) -> Iterator[PointSpread]:
@@ -143,11 +113,6 @@ class SimulatedCFHTLS(SimulatedSky, CompiledCatalog):
             yield PointSpread(
                 object_id=one.object_id, images={}, missing=dict.fromkeys(bands, NO_DATA)
             )
-
-    def cutout_bytes(self, bands: Sequence[str], *, half_size: float) -> int:
-        """0: nothing is transferred."""
-        del bands, half_size
-        return 0
 
 
 def _listed(tile: SkyTile) -> CFHTLSTile:

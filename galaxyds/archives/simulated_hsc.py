@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
-from galaxyds.archives.base import CUTOUTS_ENDPOINT, Cutout, CutoutObject, PointSpread
+from galaxyds.archives.base import CUTOUTS_ENDPOINT, CutoutObject, PointSpread
 from galaxyds.archives.hsc import HSCCatalog
 from galaxyds.archives.hsc_lists import list_objects
-from galaxyds.archives.simulated_sky import SimulatedSky
+from galaxyds.archives.simulated_sky import RenderedCutouts, SimulatedSky
 from galaxyds.sky import DEFAULT_SEED, Universe
 from galaxyds.sky.hsc_coadd import Coadd
 from galaxyds.sky.hsc_departures import departures
@@ -20,7 +20,7 @@ from galaxyds.sky.hsc_footprint import DEFAULT_HSC_FOOTPRINT, HSCFootprint
 from galaxyds.sky.hsc_server import HSCServer
 
 
-class SimulatedHSC(SimulatedSky, HSCCatalog):
+class SimulatedHSC(RenderedCutouts, SimulatedSky, HSCCatalog):
     """HSC as it would look at a simulated universe: a catalogue and a cutout archive.
 
     Parameters
@@ -39,6 +39,7 @@ class SimulatedHSC(SimulatedSky, HSCCatalog):
 
     pixels: ClassVar[str] = CUTOUTS_ENDPOINT
     footprint: HSCFootprint
+    coadd: Coadd
 
     def __init__(
         self, seed: int = DEFAULT_SEED, footprint: HSCFootprint = DEFAULT_HSC_FOOTPRINT
@@ -57,36 +58,6 @@ class SimulatedHSC(SimulatedSky, HSCCatalog):
         """Return how many objects fit into one request of the real service."""
         return list_objects(bands)
 
-    def cutouts(
-        self, objects: Sequence[CutoutObject], bands: Sequence[str], *, half_size: float
-    ) -> Iterator[Cutout]:
-        """Render one cutout per object, in the order of ``objects``.
-
-        Parameters
-        ----------
-        objects : sequence of CutoutObject
-            The first part of their tile is the tract.
-        bands : sequence of str
-            Of ``grizy``.
-        half_size : float
-            Arcsec.
-
-        Yields
-        ------
-        Cutout
-            Bands without data are named in its ``missing``.
-
-        Raises
-        ------
-        UsageError
-            If a band is unknown.
-        NotInArchiveError
-            If an object's tract is not in the footprint.
-        MissingExtraError
-            If GalSim is not installed.
-        """
-        return self.coadd.cutouts(objects, bands, half_size=half_size)
-
     def point_spreads(
         self, objects: Sequence[CutoutObject], bands: Sequence[str]
     ) -> Iterator[PointSpread]:
@@ -102,8 +73,3 @@ class SimulatedHSC(SimulatedSky, HSCCatalog):
             If GalSim is not installed.
         """
         return self.coadd.point_spreads(objects, bands)
-
-    def cutout_bytes(self, bands: Sequence[str], *, half_size: float) -> int:
-        """0: nothing is transferred."""
-        del bands, half_size
-        return 0

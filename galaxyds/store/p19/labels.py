@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -110,7 +111,7 @@ def _check_fields(where: Place, header: NpyHeader) -> None:
         raise refused(where, f"an array {header.shape} of {header.dtype.str} is no table")
 
 
-class _Records:
+class _Records(ABC):
     """A structured array in blocks of rows."""
 
     def __init__(self, header: NpyHeader, place: Place) -> None:
@@ -144,8 +145,9 @@ class _Records:
                     values[place:done] = some
         return found
 
+    @abstractmethod
     def _blocks(self, rows: int) -> Iterator[NDArray[Any]]:
-        raise NotImplementedError
+        """Yield the array from first row to last."""
 
 
 def _native(dtype: np.dtype[Any], narrowed: str) -> np.dtype[Any]:

@@ -13,7 +13,7 @@ import queue
 import threading
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -94,10 +94,26 @@ class BatchLoader:
     def __iter__(self) -> Iterator[Sample]:
         order = self.order(self.epoch)
         self.epoch += 1
-        batches = [
-            order[start : start + self.batch_size]
-            for start in range(0, len(self) * self.batch_size, self.batch_size)
-        ]
+        return self.read(
+            [
+                order[start : start + self.batch_size]
+                for start in range(0, len(self) * self.batch_size, self.batch_size)
+            ]
+        )
+
+    def read(self, batches: Sequence[NDArray[np.int64]]) -> Iterator[Sample]:
+        """Iterate over batches of one's own choice, read ahead as those of an epoch.
+
+        Parameters
+        ----------
+        batches : sequence of ndarray of int64, shape (k,)
+            Positions in the dataset, not checked; at most ``batch_size`` each.
+
+        Returns
+        -------
+        iterator of dict
+            One batch for each.
+        """
         if not self.prefetch:
             return (self._begin(positions).finish() for positions in batches)
         return _read_ahead(batches, self._begin, self.prefetch)
@@ -179,7 +195,7 @@ class _Pool:
 
 
 def _read_ahead(
-    batches: list[NDArray[np.int64]], begin: Callable[[NDArray[np.int64]], _Job], ahead: int
+    batches: Sequence[NDArray[np.int64]], begin: Callable[[NDArray[np.int64]], _Job], ahead: int
 ) -> Iterator[Sample]:
     """Yield batches that a thread reads; end the thread whatever ends the iteration."""
     ready: queue.SimpleQueue[Sample | BaseException] = queue.SimpleQueue()

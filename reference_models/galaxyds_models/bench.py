@@ -1,0 +1,326 @@
+"""One benchmark: train a model on a dataset, predict its test split, score it, write it down."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import shlex
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from galaxyds import __version__
+from galaxyds.refs import to_snake
+from galaxyds.store.files import publish_bytes, sha256
+from galaxyds_models import checkpoint
+from galaxyds_models.distributed import processes, wait_for_all
+from galaxyds_models.ensemble import Estimates, combine
+from galaxyds_models.estimator import Estimator, Facts, count_parameters
+from galaxyds_models.evaluate import Predictions, score, write_predictions
+from galaxyds_models.feed import Feed, Part
+from galaxyds_models.hardware import Hardware
+from galaxyds_models.objects import Objects
+from galaxyds_models.preparation import Preparation, check_inputs, features
+from galaxyds_models.recipe import Preset, Recipe
+from galaxyds_models.registry import Entry
+from galaxyds_models.results import Result, append
+from galaxyds_models.tables import open_any
+from galaxyds_models.train import Engine, EpochReport, Job, predict, train
+
+if TYPE_CHECKING:
+    from galaxyds_models.evaluate import Scored
+
+_FEWEST = 2
+"""Objects that a split needs for a training and its scores."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What to run.
+
+    Attributes
+    ----------
+    entry, recipe, preset
+        The model, the recipe before the preset, how much of it.
+    dataset : str
+        Address of a build, or name of a table.
+    seeds, divisions : tuple of int
+        One result for every pair; the seeds of a division are trained side by side on a card.
+    root, table : pathlib.Path or None
+        Folder of the builds; file of a real table.
+    hardware : Hardware
+        Where.
+    split : str
+        Which one is predicted and scored.
+    output : pathlib.Path
+        Folder of checkpoints, predictions and ``results.jsonl``.
+    code : str
+        Link to the code, for the results.
+    resamples : int
+        Of the bootstrap.
+    """
+
+    entry: Entry
+    recipe: Recipe
+    preset: Preset
+    dataset: str
+    seeds: tuple[int, ...] = (0,)
+    divisions: tuple[int, ...] = (0,)
+    root: Path | None = None
+    table: Path | None = None
+    hardware: Hardware
+    split: str = "test"
+    output: Path = Path("runs")
+    code: str = ""
+    resamples: int = 1000
+
+    @property
+    def results(self) -> Path:
+        """File that results are appended to."""
+        return self.output / "results.jsonl"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """The three splits of one division, and what was learnt of the first."""
+
+    train: Objects
+    validation: Objects
+    test: Objects
+    preparation: Preparation
+
+    def facts(self) -> Facts:
+        """What a network is told."""
+        images = self.train.dataset
+        return Facts(
+            bands=self.train.bands if images is not None else (),
+            size=images.image_shape[-1] if images is not None else 0,
+            filters=self.train.filters,
+            redshift_range=self.train.redshift_range,
+            objects=len(self.train),
+        )
+
+
+@dataclass(kw_only=True)
+class Outcome:
+    """Estimates of one run on two splits, and what they cost."""
+
+    validation: Estimates
+    test: Estimates
+    parameters: int
+    seconds: float
+    speed: float | None = None
+    edges: NDArray[np.float32] | None = None
+    extra: dict[str, float] = field(default_factory=dict)
+
+
+Reporter = Callable[[EpochReport], None]
+Status = Literal["run", "kept"]
+
+
+def run(request: Request, *, report: Reporter = lambda _: None) -> list[tuple[Result, Status]]:
+    """Run a benchmark; what an earlier call finished is kept, what it began goes on.
+
+    Parameters
+    ----------
+    request : Request
+        What to run.
+    report : callable
+        Called after every epoch.
+
+    Returns
+    -------
+    list of (Result, str)
+        One per division, seed and pattern of inputs; ``kept`` were there before.
+
+    Raises
+    ------
+    DatasetNotFoundError, UsageError
+        If the dataset is not built, or has not what the recipe needs.
+    ResumeConflictError, DataIntegrityError, StorageError
+        If the output folder holds another run, is damaged, or cannot be written.
+    """
+    recipe = request.preset.apply(request.recipe)
+    found: list[tuple[Result, Status]] = []
+    with processes() as part:
+        for division in request.divisions:
+            data = load(request, recipe, division)
+            kept = {seed: _kept(request, recipe, data, seed) for seed in request.seeds}
+            missing = [seed for seed, results in kept.items() if not results]
+            made = _run_division(request, recipe, data, missing, part=part, report=report)
+            for seed in request.seeds:
+                status: Status = "kept" if kept[seed] else "run"
+                found += [(result, status) for result in kept[seed] or made.get(seed, [])]
+    return found
+
+
+def load(request: Request, recipe: Recipe, division: int) -> Data:
+    """Open the splits of a division, as large as the preset allows, and fit the preparation.
+
+    Raises
+    ------
+    DatasetNotFoundError, UsageError
+        If the dataset is not built, or has not what the recipe needs.
+    """
+    preset = request.preset
+    limits = {"train": preset.train, "validation": preset.evaluate, request.split: preset.evaluate}
+    opened = {
+        split: open_any(
+            request.dataset,
+            split,
+            root=request.root,
+            table=request.table,
+            division=division,
+            limit=limit,
+            pixels=recipe.inputs.image is not None,
+        )
+        for split, limit in limits.items()
+    }
+    for objects in opened.values():
+        check_inputs(objects, recipe.inputs)
+        _check_size(objects)
+    return Data(
+        train=opened["train"],
+        validation=opened["validation"],
+        test=opened[request.split],
+        preparation=Preparation.fit(opened["train"], recipe.inputs),
+    )
+
+
+def _run_division(
+    request: Request,
+    recipe: Recipe,
+    data: Data,
+    seeds: Sequence[int],
+    *,
+    part: Part,
+    report: Reporter,
+) -> dict[int, list[Result]]:
+    if not seeds:
+        return {}
+    if request.entry.network is not None:
+        engine = Engine(hardware=request.hardware, part=part, report=report)
+        outcomes = _train_networks(request, recipe, data, seeds, engine)
+    else:
+        outcomes = {seed: _fit_regressor(request, recipe, data, seed) for seed in seeds}
+    made = {}
+    if part.rank == 0:
+        for seed in seeds:
+            made[seed] = _write(request, recipe, data, seed, outcomes[seed])
+    wait_for_all()
+    return made
+
+
+def _train_networks(
+    request: Request, recipe: Recipe, data: Data, seeds: Sequence[int], engine: Engine
+) -> dict[int, Outcome]:
+    feeds = [_feed(objects, recipe, data, engine) for objects in (data.train, data.validation)]
+    jobs = {
+        seed: [
+            _job(request, recipe, data, seed, member=member, feeds=(feeds[0], feeds[1]))
+            for member in range(recipe.members)
+        ]
+        for seed in seeds
+    }
+    everything = [job for members in jobs.values() for job in members]
+    progress = dict(zip((j.label for j in everything), train(everything, engine), strict=True))
+    test = _feed(data.test, recipe, data, engine)
+    outcomes = {}
+    for seed, members in jobs.items():
+        networks = [job.network for job in members]
+        seconds = sum(progress[job.label].seconds for job in members)
+        steps = sum(len(progress[job.label].history) for job in members)
+        outcomes[seed] = Outcome(
+            validation=_answers(networks, feeds[1], engine.hardware),
+            test=_answers(networks, test, engine.hardware),
+            parameters=count_parameters(networks[0]),
+            seconds=seconds,
+            speed=steps * len(data.train) / seconds if seconds else None,
+            edges=_edges(networks[0]),
+            extra=networks[0].extra(),
+        )
+    return outcomes
+
+
+def _job(
+    request: Request,
+    recipe: Recipe,
+    data: Data,
+    seed: int,
+    *,
+    member: int,
+    feeds: tuple[Feed, Feed],
+) -> Job:
+    assert request.entry.network is not None
+    member_seed = 1_000 * seed + member
+    torch.manual_seed(member_seed)  # first weights
+    folder = _folder(request, recipe, data, seed)
+    return Job(
+        label=f"{request.entry.name} division {data.train.division} seed {seed}"
+        + (f" member {member + 1}/{recipe.members}" if recipe.members > 1 else ""),
+        network=request.entry.network(recipe.config, data.facts()),
+        recipe=recipe,
+        train=feeds[0],
+        validation=feeds[1],
+        seed=member_seed,
+        digest=_digest(request, recipe, data, member_seed),
+        checkpoint=folder / f"member{member}.safetensors",
+    )
+
+
+def _feed(objects: Objects, recipe: Recipe, data: Data, engine: Engine) -> Feed:
+    device = engine.hardware.device
+    return Feed(objects, recipe.inputs, preparation=data.preparation, device=device)
+
+
+def _answers(networks: Sequence[Estimator], feed: Feed, hardware: Hardware) -> Estimates:
+    return combine([predict(n, feed, hardware) for n in networks], networks[0].edges())
+
+
+def _edges(network: Estimator) -> NDArray[np.float32] | None:
+    edges = network.edges()
+    return None if edges is None else edges.detach().cpu().numpy()
+
+
+def _fit_regressor(request: Request, recipe: Recipe, data: Data, seed: int) -> Outcome:
+    assert request.entry.regressor is not None
+    started = time.monotonic()
+    model = request.entry.regressor(recipe.config)
+    fitted = model.fit(features(data.train, recipe.inputs), data.train.redshift, seed=seed)
+    answers = [
+        {"z": torch.from_numpy(fitted.predict(features(objects, recipe.inputs)))}
+        for objects in (data.validation, data.test)
+    ]
+    seconds = time.monotonic() - started
+    return Outcome(validation=answers[0], test=answers[1], parameters=0, seconds=seconds)
+
+
+def _write(
+    request: Request, recipe: Recipe, data: Data, seed: int, outcome: Outcome
+) -> list[Result]:
+    folder = _folder(request, recipe, data, seed)
+    predictions = as_predictions(data.test, outcome.test, outcome.edges)
+    path = folder / "predictions.parquet"
+    write_predictions(path, predictions)
+    publish_bytes(folder / "preparation.json", data.preparation.to_json().encode())
+    publish_bytes(folder / "recipe.json", msgspec.json.format(msgspec.json.encode(asdict(recipe))))
+    scored = score(predictions, data.test, resamples=request.resamples)
+    validation = as_predictions(data.validation, outcome.validation, outcome.edges)
+    chosen = score(validation, data.validation, resamples=0)
+    results = _results(request, recipe, data, seed, outcome=outcome, scored=scored, chosen=chosen)
+    results = [replace_predictions(result, sha256(path)) for result in results]
+    for result in results:
+        append(request.results, result)
+    # Written last: a run with this file is complete, and is not appended again.
+    record = {"digest": _digest(request, recipe, data, seed), "results": results}
+    publish_bytes(folder / "result.json", msgspec.json.encode(record))
+    return results

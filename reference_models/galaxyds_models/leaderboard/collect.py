@@ -1,0 +1,321 @@
+"""Results and published numbers, gathered into the tables of the leaderboard.
+
+A table holds rows that may be compared: one split of one build.  Real and simulated data never
+share one, and published numbers stand only beside whole, real builds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import count
+from statistics import fmean, stdev
+
+from galaxyds_models.leaderboard.columns import Column, column, main_metrics
+from galaxyds_models.published import Published, datasets, published
+from galaxyds_models.results import Result
+from galaxyds_models.rules import Group, findings, grouped
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cell:
+    """A metric of a row.
+
+    Attributes
+    ----------
+    value : float or None
+        Mean over seeds, or the published number.
+    spread : float or None
+        Standard deviation over seeds (n - 1).
+    error : float or None
+        Half of the widest bootstrap interval of a single seed.
+    why : str
+        Why there is no value.
+    note : str
+        What a reader must know of the value.
+    printed : tuple of Published
+        Published numbers of the same model.
+    """
+
+    value: float | None = None
+    spread: float | None = None
+    error: float | None = None
+    why: str = ""
+    note: str = ""
+    printed: tuple[Published, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Row:
+    """A line of a table: the seeds of one model, or a published model.
+
+    Attributes
+    ----------
+    identifier : str
+        Unique on the page.
+    kind : str
+        ``entry``, ``other`` (fails the rules) or ``published``.
+    label, detail : str
+        Name of the model, and how it was trained or what it was measured on.
+    cells : dict of str to Cell
+        By metric.
+    validation : Cell
+        The first metric of the table, on the validation split.
+    reasons : dict of str to str
+        Rules that fail, and what to do.
+    runs : tuple of Result
+        By seed and division.
+    objects : int or None
+        Scored, in all divisions together.
+    rank : int or None
+        Among the entries.
+    comparable : bool
+        Whether a published number is of this dataset's own split.
+    tag : str
+        Where a published number is from: ``paper``, ``abstract``, ``computed``.
+    """
+
+    identifier: str
+    kind: str
+    label: str
+    detail: str = ""
+    cells: Mapping[str, Cell]
+    validation: Cell = field(default_factory=Cell)
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    runs: tuple[Result, ...] = ()
+    objects: int | None = None
+    rank: int | None = None
+    comparable: bool = True
+    tag: str = ""
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Distinct seeds."""
+        return tuple(sorted({run.seed for run in self.runs}))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, order=True)
+class Place:
+    """What a table is about; ``version`` is empty where only published numbers are known."""
+
+    dataset: str
+    split: str
+    simulated: bool
+    version: str = ""
+    manifest: str = ""
+
+    @classmethod
+    def of(cls, group: Group) -> Place:
+        """Return the table of a group."""
+        return cls(
+            dataset=group.dataset,
+            split=group.split,
+            simulated=group.simulated,
+            version=group.version,
+            manifest=group.manifest,
+        )
+
+    @property
+    def has_published(self) -> bool:
+        """Whether published numbers belong here: real data, no local label (a part, a list)."""
+        return not self.simulated and "+" not in self.version
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Board:
+    """A table.
+
+    Attributes
+    ----------
+    identifier : str
+        Unique on the page.
+    place : Place
+        What it is about.
+    nature : str
+        What the data are, in the rows' words.
+    columns : tuple of Column
+        The first ranks.
+    rows : tuple of Row
+        The best first.
+    smoke : int
+        Rows of the preset smoke that were left out.
+    """
+
+    identifier: str
+    place: Place
+    nature: str
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    smoke: int = 0
+
+
+def collect(results: Iterable[Result], *, smoke: bool = False) -> tuple[Board, ...]:
+    """Gather results and published numbers into tables.
+
+    Parameters
+    ----------
+    results : iterable of Result
+        In any order.
+    smoke : bool
+        Keep rows of the preset smoke, which are no entries.
+
+    Returns
+    -------
+    tuple of Board
+        Datasets in the order of the papers, others behind; real before simulated.
+    """
+    groups = grouped(results)
+    places: dict[Place, list[Group]] = {}
+    for group in groups:
+        places.setdefault(Place.of(group), []).append(group)
+    for number in published():
+        if not any(_takes(place, number) for place in places):
+            alone = Place(dataset=number.dataset, split=number.split, simulated=False)
+            places.setdefault(alone, [])
+    name = _names("run")
+    boards = [
+        _board(place, places[place], groups, smoke=smoke, name=name)
+        for place in sorted(places, key=_place_order)
+    ]
+    return tuple(board for board in boards if board.rows or board.smoke)
+
+
+def _names(prefix: str) -> Callable[[], str]:
+    numbers = count(1)
+    return lambda: f"{prefix}-{next(numbers)}"
+
+
+def _takes(place: Place, number: Published) -> bool:
+    here = (place.dataset, place.split) == (number.dataset, number.split)
+    return place.has_published and here
+
+
+def _place_order(place: Place) -> tuple[object, ...]:
+    known = datasets()
+    order = known.index(place.dataset) if place.dataset in known else len(known)
+    return (order, place.dataset, place.simulated, place.split != "test", place)
+
+
+def _board(
+    place: Place,
+    members: Sequence[Group],
+    groups: Mapping[Group, list[Result]],
+    *,
+    smoke: bool,
+    name: Callable[[], str],
+) -> Board:
+    kept = [group for group in members if smoke or group.preset != "smoke"]
+    printed = [number for number in published(place.dataset) if _takes(place, number)]
+    columns = _columns(place.dataset, [groups[group] for group in kept], printed)
+    rows = [_row(group, groups, columns, printed, name()) for group in kept]
+    rows += _published_rows(printed, name)
+    natures = dict.fromkeys(run.nature for group in members for run in groups[group])
+    return Board(
+        identifier=f"table-{name()}",
+        place=place,
+        nature="; ".join(natures),
+        columns=columns,
+        rows=_ranked(rows, columns),
+        smoke=len(members) - len(kept),
+    )
+
+
+def _columns(
+    dataset: str, groups: Sequence[Sequence[Result]], printed: Sequence[Published]
+) -> tuple[Column, ...]:
+    """Return main metrics that some row has, then other published ones; any, where none is main."""
+    has = dict.fromkeys(metric for rows in groups for row in rows for metric in row.metrics)
+    named = dict.fromkeys(number.metric for number in printed)
+    main = [metric for metric in main_metrics(dataset) if metric in has or metric in named]
+    metrics = dict.fromkeys([*main, *named])
+    return tuple(column(metric) for metric in metrics or list(has)[:6])
+
+
+def _row(
+    group: Group,
+    groups: Mapping[Group, list[Result]],
+    columns: Sequence[Column],
+    printed: Sequence[Published],
+    identifier: str,
+) -> Row:
+    runs = groups[group]
+    reasons = {name: said for name, said in findings(group, groups).items() if said}
+    same = [n for n in printed if (n.model, n.pattern) == (group.model, group.pattern)]
+    first = columns[0].name if columns else ""
+    return Row(
+        identifier=identifier,
+        kind="other" if reasons else "entry",
+        label=group.model,
+        detail=", ".join(filter(None, (group.recipe, group.preset, group.pattern))),
+        cells={metric.name: _cell(runs, metric.name, same) for metric in columns},
+        validation=_over_seeds(runs, lambda run: run.validation.get(first)),
+        reasons=reasons,
+        runs=tuple(runs),
+        objects=sum({run.division: run.objects for run in runs}.values()),
+    )
+
+
+def _cell(runs: Sequence[Result], metric: str, printed: Sequence[Published]) -> Cell:
+    def value(run: Result) -> float | None:
+        return run.metrics[metric].value if metric in run.metrics else None
+
+    cell = _over_seeds(runs, value)
+    widths = [
+        (interval.high - interval.low) / 2
+        for run in runs
+        if (interval := run.metrics.get(metric)) is not None
+        and interval.low is not None
+        and interval.high is not None
+    ]
+    return Cell(
+        value=cell.value,
+        spread=cell.spread,
+        error=max(widths, default=None),
+        why=cell.why,
+        printed=tuple(number for number in printed if number.metric == metric),
+    )
+
+
+def _over_seeds(runs: Sequence[Result], value: Callable[[Result], float | None]) -> Cell:
+    """Mean over the divisions of each seed, then mean and deviation over seeds."""
+    found: dict[int, list[float]] = {}
+    for run in runs:
+        number = value(run)
+        if number is None:
+            return Cell(why=f"seed {run.seed} has no finite value")
+        found.setdefault(run.seed, []).append(number)
+    means = [fmean(numbers) for numbers in found.values()]
+    return Cell(value=fmean(means), spread=stdev(means) if len(means) > 1 else None)
+
+
+def _published_rows(printed: Sequence[Published], name: Callable[[], str]) -> list[Row]:
+    lines: dict[tuple[str, str], list[Published]] = {}
+    for number in printed:
+        lines.setdefault((number.label, number.source), []).append(number)
+    return [
+        Row(
+            identifier=name(),
+            kind="published",
+            label=label,
+            detail="; ".join(filter(None, (source, numbers[0].sample))),
+            cells={n.metric: Cell(value=n.value, why=n.why_unknown, note=n.note) for n in numbers},
+            objects=numbers[0].objects,
+            comparable=numbers[0].comparable,
+            tag=numbers[0].tag,
+        )
+        for (label, source), numbers in lines.items()
+    ]
+
+
+def _ranked(rows: Sequence[Row], columns: Sequence[Column]) -> tuple[Row, ...]:
+    """Sort by the first column; number the entries."""
+    if not columns:
+        return tuple(rows)
+    first = columns[0]
+
+    def key(row: Row) -> tuple[float, str]:
+        return first.rank_key(row.cells.get(first.name, Cell()).value), row.label
+
+    ordered = sorted(rows, key=key)
+    ranks = count(1)
+    return tuple(replace(row, rank=next(ranks)) if row.kind == "entry" else row for row in ordered)

@@ -1,0 +1,355 @@
+"""Published numbers, as data: what papers report for the five datasets, with the place.
+
+Numbers are in the unit of ``galaxyds.metrics``: fractions, not percent or thousandths.  A cell that
+is not known has no value but the reason, so that a table shows a gap and not a guess.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Literal
+
+Tag = Literal["paper", "computed", "abstract"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Published:
+    """One published number, or one that is known to exist.
+
+    Attributes
+    ----------
+    model : str
+        Name of the reference model that it belongs to; empty for others' models.
+    pattern : str
+        Which inputs, as in the results.
+    label : str
+        How the row is called.
+    dataset : str
+        ``name/config``.
+    split : str
+        Which split it compares with.
+    sample : str
+        What it was measured on, in words.
+    objects : int or None
+        Scored, where the source says so.
+    metric : str
+        Name in ``galaxyds.metrics``.
+    value : float or None
+        None where the number is not known.
+    source : str
+        Article and table, or what it was computed from.
+    tag : str
+        ``paper``: printed in the article's tables or text; ``abstract``: in its abstract;
+        ``computed``: from predictions that the authors published.
+    why_unknown : str
+        For a value that is None.
+    note : str
+        What a reader must know of this number.
+    comparable : bool
+        Whether it was measured on this dataset as the paper divides it.
+    """
+
+    model: str = ""
+    pattern: str = ""
+    label: str
+    dataset: str
+    split: str = "test"
+    sample: str = ""
+    objects: int | None = None
+    metric: str
+    value: float | None = None
+    source: str
+    tag: Tag = "paper"
+    why_unknown: str = ""
+    note: str = ""
+    comparable: bool = True
+
+
+def published(dataset: str | None = None) -> tuple[Published, ...]:
+    """Return the published numbers of a dataset (``name/config``), or all of them."""
+    return tuple(row for row in _ALL if dataset in (None, row.dataset))
+
+
+def datasets() -> tuple[str, ...]:
+    """Return the datasets with published numbers, ``name/config``, in the order of the papers."""
+    return tuple(dict.fromkeys(row.dataset for row in _ALL))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Row:
+    """A row of a printed table: what its numbers have in common."""
+
+    label: str
+    dataset: str
+    source: str
+    model: str = ""
+    pattern: str = ""
+    split: str = "test"
+    sample: str = ""
+    objects: int | None = None
+    tag: Tag = "paper"
+    comparable: bool = True
+
+    def cells(
+        self, values: Mapping[str, float | None], *, why: str = "", **notes: str
+    ) -> tuple[Published, ...]:
+        """Return the row's numbers; ``notes`` by metric, ``why`` for those that are None."""
+        common = asdict(self)
+        return tuple(
+            Published(
+                **common,
+                metric=metric,
+                value=value,
+                note=notes.get(metric, ""),
+                why_unknown=why if value is None else "",
+            )
+            for metric, value in values.items()
+        )
+
+
+_HONG = "SDSS DR17, the set of Hong et al. 2023"
+_WHOLE = "SDSS DR17, extended set of 465,292 quasars"
+
+
+def _quasars() -> tuple[Published, ...]:
+    """Paper 000, Table 1, all six rows."""
+    ours = "Zhang et al. 2023, photometry and image"
+    hong = _Row(
+        label="", dataset="sdss-qso/baseline", sample=_HONG, source="Zhang et al. 2023, Table 1"
+    )
+    whole = replace(hong, dataset="sdss-qso/extended", sample=_WHOLE)
+    return (
+        *_quasar(
+            replace(hong, label="Hong et al. 2023, photometry", model="hong-mlp"),
+            (80.41, 92.60, 96.06, 98.23, 0.1332),
+        ),
+        *_quasar(
+            replace(hong, label="Hong et al. 2023, photometry and generated spectrum"),
+            (84.45, 93.59, 96.43, 98.35, 0.1235),
+        ),
+        *_quasar(
+            replace(hong, label=ours, model="crossmodal"),
+            (82.05, 94.62, 97.88, 98.96, 0.1010),
+            abstract=0.1031,
+        ),
+        *_quasar(
+            replace(
+                hong,
+                label="Zhang et al. 2023, generated photometry and image",
+                model="crossmodal",
+                pattern="generated-photometry",
+            ),
+            (82.14, 94.52, 97.88, 98.96, 0.1011),
+        ),
+        *_quasar(
+            replace(whole, label=ours, model="crossmodal"),
+            (86.36, 96.30, 98.67, 99.21, 0.0865),
+            abstract=0.0861,
+        ),
+        *_quasar(
+            replace(
+                whole,
+                label="Zhang et al. 2023, photometry and generated image",
+                model="crossmodal",
+                pattern="generated-image",
+            ),
+            (73.48, 94.60, 98.63, 99.17, 0.1035),
+        ),
+    )
+
+
+def _quasar(
+    row: _Row, printed: tuple[float, ...], *, abstract: float | None = None
+) -> tuple[Published, ...]:
+    """Per cent with abs(dz) below 0.1, 0.2, 0.3, 0.4, and the RMS of dz = d / (1 + z_spec)."""
+    *percent, rms = printed
+    values: dict[str, float | None] = {
+        f"within_{tenths}": round(value / 100, 6) for tenths, value in enumerate(percent, 1)
+    }
+    if abstract is None:
+        return row.cells({**values, "rms": rms})
+    other = replace(
+        row,
+        label="Zhang et al. 2023, abstract",
+        model="",
+        source="Zhang et al. 2023, abstract",
+        tag="abstract",
+    )
+    return (
+        *row.cells({**values, "rms": rms}, rms=f"Table 1; the abstract has {abstract:.4f}"),
+        *other.cells({"rms": abstract}, rms=f"abstract; Table 1 has {rms:.4f}"),
+    )
+
+
+_SCATTER = (
+    "Eq. 4 has no (1+z), the authors' released code divides by (1+z_spec): the number is taken for "
+    "the normalised scatter"
+)
+_STRAY = "; the table prints a stray minus in front of it"
+_LOSS = "Eq. 1 divides by (1+z_phot); the released CNN code does not divide"
+_OTHER_SPLIT = "another test split of the same galaxies"
+
+
+def _galaxiesml() -> tuple[Published, ...]:
+    """Paper 002, Table 2, and predictions that others published."""
+    row = _Row(
+        label="Do et al. 2024, CNN",
+        model="galaxiesml-cnn",
+        dataset="hsc-galaxiesml/127",
+        sample="GalaxiesML test set",
+        objects=40_914,
+        source="Do et al. 2024, Table 2",
+    )
+    nn = replace(row, label="Do et al. 2024, NN", model="galaxiesml-nn")
+    return (
+        *_galaxiesml_cells(
+            row, (1.0e-4, 0.0167, 0.0377, 0.0615, 0.0577), scatter=_SCATTER + _STRAY
+        ),
+        *_galaxiesml_cells(nn, (1.1e-3, 0.0315, 0.0688, 0.133, 0.106), scatter=_SCATTER),
+        *_galaxiesml_later(),
+    )
+
+
+def _galaxiesml_cells(
+    row: _Row, printed: tuple[float, ...], *, scatter: str
+) -> tuple[Published, ...]:
+    names = ("bias_mean", "sigma_mad", "outliers_15", "mse", "hsc_loss")
+    values: dict[str, float | None] = dict(zip(names, printed, strict=True))
+    return row.cells(
+        {**values, "sigma_mad_unnormalised": None},
+        why="Eq. 4 defines it so, but the printed scatter is probably the normalised one",
+        bias_mean="Eq. 2 is of one galaxy; taken for the mean",
+        sigma_mad=scatter,
+        hsc_loss=_LOSS,
+    )
+
+
+def _galaxiesml_later() -> tuple[Published, ...]:
+    row = _Row(
+        label="LSTM-MDNz 2026, photometry",
+        dataset="hsc-galaxiesml/127",
+        sample=f"{_OTHER_SPLIT} (Zenodo 10145347)",
+        objects=28_640,
+        source="computed from GalaxiesML_pred_z.dat of zjluo-code/LSTM-MDNz-GalaxiesML",
+        tag="computed",
+        comparable=False,
+    )
+    masked = replace(
+        row,
+        label="MMAE 2025, image only",
+        sample="GalaxiesML-Spectra test set, 25 % of the image masked: other galaxies",
+        objects=20_181,
+        source="computed from mmae_predictions of astrodatalab/himes_2025",
+    )
+    unmasked = replace(
+        masked,
+        label="MMAE 2025, image only, no mask",
+        sample="GalaxiesML-Spectra test set, whole images: other galaxies",
+    )
+    return (
+        *row.cells(
+            {
+                "bias_mean": 0.0124,
+                "bias_median": 0.0013,
+                "sigma_mad": 0.0239,
+                "sigma_mad_unnormalised": 0.0347,
+                "outliers_15": 0.0645,
+                "rms": 0.130,
+                "mse": 0.0627,
+                "hsc_loss": 0.0904,
+                "crps": 0.0625,
+            },
+            hsc_loss="with (1+z_spec); .0894 with (1+z_phot), .1421 without",
+        ),
+        *masked.cells(
+            {
+                "bias_mean": 0.0060,
+                "sigma_mad": 0.0210,
+                "outliers_15": 0.0463,
+                "mse": 0.0820,
+                "hsc_loss": 0.0684,
+            }
+        ),
+        *unmasked.cells({"sigma_mad": 0.0304, "outliers_15": 0.0518}),
+    )
+
+
+def _main_sample() -> tuple[Published, ...]:
+    """Paper 003, Table 2: sigma and bias in thousandths, outliers (abs(dz) >= 0.05) in per cent."""
+    row = _Row(
+        label="",
+        dataset="sdss-mgs/main",
+        sample="SDSS DR12 main galaxies, r <= 17.8",
+        source="Ait-Ouahmed et al. 2023, Table 2",
+    )
+    printed = (
+        ("Pasquet et al. 2019", "pasquet", 9.08, 0.31, 0.04),
+        ("Dey et al. 2021", "", 8.98, 0.19, 0.07),
+        ("Hayat et al. 2021", "", 8.25, 0.21, 0.10),
+        ("Treyer et al. 2023", "multimodal-baseline", 8.00, 0.18, -0.31),
+        ("Ait-Ouahmed et al. 2023, multimodal", "multimodal", 7.85, 0.16, 0.31),
+    )
+    found: list[Published] = []
+    for label, model, sigma, outliers, bias in printed:
+        found += replace(row, label=label, model=model).cells(
+            {
+                "sigma_mad": round(sigma / 1e3, 8),
+                "outliers_05": round(outliers / 100, 8),
+                "bias_mean": round(bias / 1e3, 8),
+            }
+        )
+    clap = replace(row, label="CLAP 2024 (Lin et al.)", source="A&A 691, A331")
+    why = (
+        "the article's table was not at hand; its photometric redshifts (Zenodo 13954481) can be "
+        "scored"
+    )
+    return (*found, *clap.cells(dict.fromkeys(_MGS_METRICS), why=why))
+
+
+_MGS_METRICS = ("sigma_mad", "outliers_05", "bias_mean")
+_DEEP_METRICS = ("sigma_mad", "outliers_15", "bias_mean")
+_PICTURE = "{} is a picture in the text that was read; {}"
+_GAINS = (
+    "the text says that the multimodal network's sigma_mad is 2 to 10 % better and its outliers 4 "
+    "to 30 % fewer over all these samples"
+)
+_LOSSES = "the text says that NMAE is the best regression and classification beats regression"
+_TABLE_3 = (
+    ("cfhtls-wide/main", "test", "CFHTLS-Wide, i <= 24"),
+    ("hsc-deep/6band", "test", "HSC-Deep, 6 bands, i <= 24"),
+    ("hsc-deep/9band", "test", "HSC-Deep, 9 bands, i <= 24"),
+    ("hsc-deep/9band", "test_3dhst", "3D-HST grism redshifts"),
+    ("hsc-deep/9band", "test_primus", "PRIMUS prism redshifts"),
+    ("hsc-deep/9band", "test_cosmos2020", "COSMOS2020 photometric redshifts"),
+)
+
+
+def _deep() -> tuple[Published, ...]:
+    """Paper 003, Tables 3 and A.1, whose numbers are not known."""
+    found: list[Published] = []
+    empty = dict.fromkeys(_DEEP_METRICS)
+    for dataset, split, sample in _TABLE_3:
+        for word, model in (("multimodal", "multimodal"), ("baseline", "multimodal-baseline")):
+            row = _Row(
+                label=f"Ait-Ouahmed et al. 2023, {word}",
+                model=model,
+                dataset=dataset,
+                split=split,
+                sample=sample,
+                source="Ait-Ouahmed et al. 2023, Table 3",
+            )
+            found += row.cells(empty, why=_PICTURE.format("Table 3", _GAINS))
+    for dataset, split, sample in (_TABLE_3[0], _TABLE_3[2]):
+        row = _Row(
+            label="Ait-Ouahmed et al. 2023, one modality, other losses",
+            dataset=dataset,
+            split=split,
+            sample=sample,
+            source="Ait-Ouahmed et al. 2023, Table A.1",
+        )
+        found += row.cells(empty, why=_PICTURE.format("Table A.1", _LOSSES))
+    return tuple(found)
+
+
+_ALL: tuple[Published, ...] = (*_quasars(), *_galaxiesml(), *_main_sample(), *_deep())

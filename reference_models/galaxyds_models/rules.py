@@ -1,0 +1,308 @@
+"""What makes rows of a results file an entry of the leaderboard.
+
+The seeds of one model, trained one way and scored on one split of one build, are a group.  A group
+is an entry when every rule of :data:`RULES` holds; a rule that does not says what to do.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from galaxyds.errors import one_line
+from galaxyds_models.results import Interval, Result
+
+SEEDS = 3
+"""Fewest seeds of an entry: the spread of a training is not known from fewer."""
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, order=True)
+class Group:
+    """What the rows of one entry have in common.
+
+    Attributes
+    ----------
+    dataset, version, manifest, split : str
+        What was scored.
+    simulated : bool
+        Whether it is simulated: by the rows' own word or by the version's label.
+    model, recipe, preset, pattern : str
+        What scored it.
+    """
+
+    dataset: str
+    version: str
+    manifest: str
+    split: str
+    simulated: bool
+    model: str
+    recipe: str
+    preset: str
+    pattern: str
+
+    @classmethod
+    def of(cls, result: Result) -> Group:
+        """Return the group of a row."""
+        return cls(
+            dataset=result.dataset,
+            version=result.version,
+            manifest=result.manifest,
+            split=result.split,
+            simulated=result.simulated or labelled_simulated(result.version),
+            model=result.model,
+            recipe=result.recipe,
+            preset=result.preset,
+            pattern=result.pattern,
+        )
+
+    def label(self) -> str:
+        """One line for tables and messages."""
+        pattern = f", {self.pattern}" if self.pattern else ""
+        return one_line(
+            f"{self.model} ({self.recipe}, {self.preset}{pattern}) on "
+            f"{self.dataset}:{self.version} {self.split} [{self.manifest[:8]}]"
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """One rule, applied to one group.
+
+    Attributes
+    ----------
+    entry : str
+        :meth:`Group.label` of the group.
+    rule : str
+        Name of the rule.
+    passed : bool
+        Whether it holds.
+    message : str
+        What is wrong and what to do; empty when it holds.
+    """
+
+    entry: str
+    rule: str
+    passed: bool
+    message: str
+
+
+def labelled_simulated(version: str) -> bool:
+    """Whether the local label of a version says that the build is simulated."""
+    return "simulated" in version.partition("+")[2]
+
+
+def grouped(results: Iterable[Result]) -> dict[Group, list[Result]]:
+    """Gather rows by group: groups sorted, rows by seed, division and time."""
+    groups: dict[Group, list[Result]] = {}
+    for result in results:
+        groups.setdefault(Group.of(result), []).append(result)
+    return {
+        group: sorted(groups[group], key=lambda row: (row.seed, row.division, row.created))
+        for group in sorted(groups)
+    }
+
+
+def check(results: Iterable[Result]) -> list[Finding]:
+    """Apply every rule to every group.
+
+    Parameters
+    ----------
+    results : iterable of Result
+        Of one file or several.
+
+    Returns
+    -------
+    list of Finding
+        Groups in sorted order, rules in the order of :data:`RULES`.
+    """
+    groups = grouped(results)
+    return [
+        Finding(entry=group.label(), rule=name, passed=not message, message=message)
+        for group in groups
+        for name, message in findings(group, groups).items()
+    ]
+
+
+def findings(group: Group, groups: Mapping[Group, Sequence[Result]]) -> dict[str, str]:
+    """Apply every rule to one group.
+
+    Parameters
+    ----------
+    group : Group
+        One of ``groups``.
+    groups : mapping
+        All groups, as :func:`grouped` returns them.
+
+    Returns
+    -------
+    dict of str to str
+        By rule: what is wrong and what to do, empty where the rule holds.
+    """
+    said = {name: rule(groups[group]) for name, rule in RULES.items()}
+    if said["seeds"]:
+        said["seeds"] += _elsewhere(group, groups)
+    return said
+
+
+def _seeds(rows: Sequence[Result]) -> str:
+    seeds = sorted({row.seed for row in rows})
+    if len(seeds) >= SEEDS:
+        return ""
+    return (
+        f"{len(seeds)} of {SEEDS} seeds ({', '.join(map(str, seeds))}): "
+        "run the command again with other seeds"
+    )
+
+
+def _elsewhere(group: Group, groups: Mapping[Group, Sequence[Result]]) -> str:
+    """Say whether the missing seeds were scored on another build."""
+    others = [
+        other
+        for other in groups
+        if other != group
+        and replace(other, manifest=group.manifest, version=group.version) == group
+    ]
+    if not others:
+        return ""
+    names = ", ".join(f"{other.version} [{other.manifest[:8]}]" for other in others)
+    return f"; rows on another build of the same address do not count: {names}"
+
+
+def _repeats(rows: Sequence[Result]) -> str:
+    counts = Counter((row.seed, row.division) for row in rows)
+    repeated = [key for key, count in counts.items() if count > 1]
+    if not repeated:
+        return ""
+    seed, division = repeated[0]
+    return f"seed {seed}, division {division} stands {counts[repeated[0]]} times: keep one row"
+
+
+def _divisions(rows: Sequence[Result]) -> str:
+    divisions: dict[int, set[int]] = {}
+    for row in rows:
+        divisions.setdefault(row.seed, set()).add(row.division)
+    wanted = set.union(*divisions.values())
+    for seed, has in divisions.items():
+        if has != wanted:
+            missing = ", ".join(map(str, sorted(wanted - has)))
+            return f"seed {seed} lacks division {missing}: run every seed on the same divisions"
+    return ""
+
+
+def _manifest(rows: Sequence[Result]) -> str:
+    if all(_SHA256.fullmatch(row.manifest) for row in rows):
+        return ""
+    return "manifest is no sha256: record the hash of manifest.json, or of the scored table"
+
+
+def _objects(rows: Sequence[Result]) -> str:
+    counts: dict[int, set[int]] = {}
+    for row in rows:
+        counts.setdefault(row.division, set()).add(row.objects)
+    for division, found in counts.items():
+        if len(found) > 1 or min(found) < 1:
+            told = " and ".join(f"{count:,}" for count in sorted(found))
+            return (
+                f"division {division} was scored on {told} objects: "
+                "score every seed on the whole split"
+            )
+    return ""
+
+
+def _origin(rows: Sequence[Result]) -> str:
+    if any(labelled_simulated(row.version) and not row.simulated for row in rows):
+        return "the version's label says simulated, the row does not: record simulated=true"
+    if len({(row.simulated, row.nature) for row in rows}) > 1:
+        return "rows of one manifest say different things of the data: record the same nature"
+    if not rows[0].nature.strip():
+        return "the nature of the data is empty: record what they are, in words"
+    return ""
+
+
+def _preset(rows: Sequence[Result]) -> str:
+    if rows[0].preset != "smoke":
+        return ""
+    return "the preset smoke only shows that a model runs: use --preset default or paper"
+
+
+def _same_size(rows: Sequence[Result]) -> str:
+    members = sorted({row.members for row in rows})
+    if len(members) == 1 and members[0] >= 1:
+        return ""
+    return f"networks averaged: {', '.join(map(str, members))}; average as many for every seed"
+
+
+def _intervals(rows: Sequence[Result]) -> str:
+    if not all(row.metrics for row in rows):
+        return "a row has no metrics: score it again"
+    for row in rows:
+        for name, interval in row.metrics.items():
+            if not _is_interval(interval):
+                return f"{name} of seed {row.seed} has no interval: score with the bootstrap"
+    if len({frozenset(row.metrics) for row in rows}) > 1:
+        return "rows have different metrics: score every seed with the same galaxyds"
+    return ""
+
+
+def _is_interval(interval: Interval) -> bool:
+    numbers = (interval.value, interval.low, interval.high)
+    if any(number is None or not math.isfinite(number) for number in numbers):
+        return False
+    return (interval.low or 0.0) <= (interval.high or 0.0)
+
+
+def _validation(rows: Sequence[Result]) -> str:
+    for row in rows:
+        if not any(x is not None and math.isfinite(x) for x in row.validation.values()):
+            return f"seed {row.seed} has no validation score: record what the split validation gave"
+    return ""
+
+
+def _written(field: str, advice: str) -> Callable[[Sequence[Result]], str]:
+    def rule(rows: Sequence[Result]) -> str:
+        if all(getattr(row, field).strip() for row in rows):
+            return ""
+        return f"{field} is empty: {advice}"
+
+    return rule
+
+
+def _created(rows: Sequence[Result]) -> str:
+    for row in rows:
+        if not _is_utc(row.created):
+            return (
+                f"created of seed {row.seed} is no UTC time: write it as 2026-01-31T12:00:00+00:00"
+            )
+    return ""
+
+
+def _is_utc(text: str) -> bool:
+    try:
+        return datetime.fromisoformat(text).utcoffset() == timedelta(0)
+    except ValueError:
+        return False
+
+
+RULES: dict[str, Callable[[Sequence[Result]], str]] = {
+    "seeds": _seeds,
+    "repeats": _repeats,
+    "divisions": _divisions,
+    "manifest": _manifest,
+    "objects": _objects,
+    "origin": _origin,
+    "preset": _preset,
+    "members": _same_size,
+    "intervals": _intervals,
+    "validation": _validation,
+    "hardware": _written("hardware", "record processor, accelerator and their number"),
+    "software": _written("software", "record the versions of torch, numpy and galaxyds"),
+    "code": _written("code", "give a link to the code, or package version and commit"),
+    "command": _written("command", "record the command that reproduces the row"),
+    "created": _created,
+}
+"""By name, in the order of reports: from the rows of a group to what is wrong, empty if nothing."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -10,6 +11,21 @@ from typing import Any
 import typer
 
 from galaxyds.errors import GalaxydsError, one_line
+
+
+class Once(logging.Filter):
+    """Let each message pass once: a verb that opens three splits warns of their build once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seen: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether the message is new."""
+        message = record.getMessage()
+        new = message not in self._seen
+        self._seen.add(message)
+        return new
 
 
 def show_error(error: GalaxydsError) -> None:

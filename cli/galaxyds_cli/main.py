@@ -9,8 +9,8 @@ import sys
 import typer
 
 from galaxyds.errors import GalaxydsError
-from galaxyds_cli import build, export, info, list_, path, plan, preview, verify
-from galaxyds_cli.console import show_error
+from galaxyds_cli import bench, build, export, info, leaderboard, list_, path, plan, preview, verify
+from galaxyds_cli.console import Once, show_error
 
 app = typer.Typer(
     name="galaxyds",
@@ -30,6 +30,8 @@ app.command("verify")(verify.verify)
 app.command("preview")(preview.preview)
 app.command("export")(export.export)
 app.command("path")(path.path)
+app.add_typer(bench.bench, name="bench")
+app.command("leaderboard")(leaderboard.leaderboard)
 
 
 def _version(value: bool) -> None:
@@ -57,6 +59,7 @@ def common(
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
     handler.setLevel(level)
+    handler.addFilter(Once())
     root = logging.getLogger("galaxyds")
     root.handlers[:] = [handler]
     root.propagate = False

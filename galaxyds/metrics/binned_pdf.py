@@ -16,7 +16,7 @@ from galaxyds.metrics.values import Floats, Values, to_numpy, truth
 _BLOCK = 1 << 20
 """Probabilities in a block: 8 MB each of PDF, cumulative and what a score needs."""
 _TOLERANCE = 1e-3
-"""How far from 1 the probabilities of an object may sum: half precision, not a forgotten softmax."""
+"""How far from 1 probabilities may sum: half precision may, a forgotten softmax may not."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,8 @@ class Block:
     @cached_property
     def inside(self) -> NDArray[np.bool_]:
         """Whether each true redshift lies in the grid, ends included."""
-        return (self.true >= self.edges[0]) & (self.true <= self.edges[-1])
+        inside: NDArray[np.bool_] = (self.true >= self.edges[0]) & (self.true <= self.edges[-1])
+        return inside
 
     @cached_property
     def at_truth(self) -> Floats:
@@ -169,7 +170,5 @@ def _table(pdf: Values, grid: Floats) -> NDArray[np.float64]:
 
 def _wrong(rows: NDArray[np.float64]) -> int:
     # A NaN fails both comparisons.
-    right = (rows.min(axis=1) >= 0) & (
-        np.abs(rows.sum(axis=1, dtype=np.float64) - 1) <= _TOLERANCE
-    )
+    right = (rows.min(axis=1) >= 0) & (np.abs(rows.sum(axis=1, dtype=np.float64) - 1) <= _TOLERANCE)
     return int(right.size - right.sum())

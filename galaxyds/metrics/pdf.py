@@ -19,10 +19,10 @@ import numpy as np
 
 from galaxyds.metrics.binned_pdf import Block, Rule, each
 from galaxyds.metrics.metric import Better
-from galaxyds.metrics.values import Floats, Values, to_numpy, vector
+from galaxyds.metrics.values import Floats, Values, vector
 
 FLOOR = 1e-10
-"""Least probability of a bin in :func:`nll`: 23 nats; one hopeless object cannot make it infinite."""
+"""Least probability of a bin in :func:`nll`, 23 nats: one hopeless object is no infinity."""
 PIT_EDGES = (1e-4, 0.9999)
 """PIT values outside are outliers (Schmidt et al. 2020; RAIL)."""
 ONE_SIGMA, TWO_SIGMA = 0.6826894921370859, 0.9544997361036416
@@ -50,7 +50,7 @@ def _crps(block: Block) -> Floats:
     here = np.arange(block.widths.size)
     whole = np.where(here < block.bins[:, None], below, above)
     whole[np.arange(block.true.size), block.bins] = 0.0
-    return whole.sum(axis=1) + _cut_bin(block) + _outside(block)
+    return np.asarray(whole.sum(axis=1) + _cut_bin(block) + _outside(block))
 
 
 def _cut_bin(block: Block) -> Floats:
@@ -64,7 +64,7 @@ def _cut_bin(block: Block) -> Floats:
 def _outside(block: Block) -> Floats:
     """Distance to the grid, where the integrand is 1."""
     below = np.maximum(block.edges[0] - block.true, 0.0)
-    return below + np.maximum(block.true - block.edges[-1], 0.0)
+    return np.asarray(below + np.maximum(block.true - block.edges[-1], 0.0))
 
 
 def _square(a: Floats, b: Floats) -> Floats:

@@ -8,6 +8,7 @@ hundredths: ``outliers_15`` counts from 0.15.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Literal
 
 import numpy as np
@@ -58,9 +59,11 @@ class _HscTerm:
     norm: Literal["none", "phot", "spec"]
 
     def __call__(self, sample: Sample) -> Floats:
-        by = {"none": 0.0, "phot": sample.predicted, "spec": sample.true}[self.norm]
-        with np.errstate(divide="ignore"):  # z_phot = -1: an infinite error, a loss of 1
-            return 1 - 1 / (1 + (sample.d / (1 + by) / 0.15) ** 2)
+        error = sample.dz if self.norm == "spec" else sample.d
+        if self.norm == "phot":
+            with np.errstate(divide="ignore"):  # z_phot = -1: an infinite error, a loss of 1
+                error = error / (1 + sample.predicted)
+        return np.asarray(1 - 1 / (1 + (error / 0.15) ** 2))
 
 
 @metric("mean(dz)", "paper 003, Sect. 5.1; Pasquet et al. 2019; Dey et al. 2022", better="zero")
@@ -275,7 +278,10 @@ def hsc_loss_spec(sample: Sample) -> float:
 
 
 @metric(
-    "1 - sum(d^2) / sum((z_spec - mean(z_spec))^2)", "AstroCLIP's tables", better="higher", scale="1"
+    "1 - sum(d^2) / sum((z_spec - mean(z_spec))^2)",
+    "AstroCLIP's tables",
+    better="higher",
+    scale="1",
 )
 def r2(sample: Sample) -> float:
     """Share of the variance of the true redshifts explained; NaN where they are all equal."""
@@ -353,3 +359,18 @@ METRICS: dict[str, Metric] = {
     )
 }
 """Every metric of point estimates by name, in the order of the documentation."""
+
+
+def get_metric(name: str) -> Metric:
+    """Look a metric of point estimates up.
+
+    Raises
+    ------
+    UsageError
+        If there is none of that name; the nearest is offered.
+    """
+    if name not in METRICS:
+        near = get_close_matches(name, METRICS, 1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise UsageError(f"no metric '{name}': {hint}choose {', '.join(METRICS)}", name=name)
+    return METRICS[name]

@@ -148,12 +148,12 @@ class Resample(Sample):
         self._means = means
 
     @cached_property
-    def predicted(self) -> Floats:  # type: ignore[override]
+    def predicted(self) -> Floats:
         """Predicted redshifts, repeated, float64 (n,)."""
         return np.repeat(self._base.predicted, self._counts)
 
     @cached_property
-    def true(self) -> Floats:  # type: ignore[override]
+    def true(self) -> Floats:
         """True redshifts, repeated, float64 (n,)."""
         return np.repeat(self._base.true, self._counts)
 

@@ -24,7 +24,7 @@ Values: TypeAlias = ArrayLike | Detachable
 
 
 def to_numpy(values: Values, name: str = "values") -> NDArray[Any]:
-    """Bring values to numpy, in their own dtype (float64 from a tensor).
+    """Bring values to numpy, in their own dtype (float32 from half precision).
 
     Parameters
     ----------
@@ -43,11 +43,13 @@ def to_numpy(values: Values, name: str = "values") -> NDArray[Any]:
     UsageError
         If entries are masked, or no numbers.
     """
-    detach = getattr(values, "detach", None)
-    found = detach().cpu().double().numpy() if detach is not None else values
-    if np.ma.is_masked(found):
+    found: Any = values
+    if hasattr(found, "detach"):
+        found = _from_tensor(found)
+    masked = int(np.ma.getmaskarray(found).sum()) if np.ma.is_masked(found) else 0
+    if masked:
         raise UsageError(
-            f"{name}: {np.ma.count_masked(found)} of {np.size(found)} entries are masked: "
+            f"{name}: {masked} of {np.size(found)} entries are masked: "
             "select the objects that have both redshifts first",
             name=name,
         )
@@ -55,11 +57,20 @@ def to_numpy(values: Values, name: str = "values") -> NDArray[Any]:
     if array.dtype.kind in "fiub":
         return array
     try:
+        if array.dtype.kind == "c":
+            raise TypeError("complex")
         return np.asarray(array, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise UsageError(
             f"{name}: dtype {array.dtype} holds no real numbers: pass an array of floats", name=name
         ) from error
+
+
+def _from_tensor(tensor: Detachable) -> NDArray[Any]:
+    held = tensor.detach().cpu()
+    # numpy has no bfloat16.
+    short = held.is_floating_point() and held.element_size() < 4
+    return np.asarray((held.float() if short else held).numpy())
 
 
 def vector(values: Values, name: str) -> Floats:

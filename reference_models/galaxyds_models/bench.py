@@ -8,10 +8,9 @@ import shlex
 import subprocess
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -19,25 +18,23 @@ import torch
 from numpy.typing import NDArray
 
 from galaxyds import __version__
+from galaxyds.errors import ResumeConflictError, UsageError
 from galaxyds.refs import to_snake
 from galaxyds.store.files import publish_bytes, sha256
-from galaxyds_models import checkpoint
 from galaxyds_models.distributed import processes, wait_for_all
 from galaxyds_models.ensemble import Estimates, combine
 from galaxyds_models.estimator import Estimator, Facts, count_parameters
-from galaxyds_models.evaluate import Predictions, score, write_predictions
+from galaxyds_models.evaluate import Origin, as_results, score
 from galaxyds_models.feed import Feed, Part
 from galaxyds_models.hardware import Hardware
 from galaxyds_models.objects import Objects
+from galaxyds_models.predictions import Predictions, write_predictions
 from galaxyds_models.preparation import Preparation, check_inputs, features
 from galaxyds_models.recipe import Preset, Recipe
 from galaxyds_models.registry import Entry
 from galaxyds_models.results import Result, append
 from galaxyds_models.tables import open_any
 from galaxyds_models.train import Engine, EpochReport, Job, predict, train
-
-if TYPE_CHECKING:
-    from galaxyds_models.evaluate import Scored
 
 _FEWEST = 2
 """Objects that a split needs for a training and its scores."""
@@ -120,7 +117,6 @@ class Outcome:
     seconds: float
     speed: float | None = None
     edges: NDArray[np.float32] | None = None
-    extra: dict[str, float] = field(default_factory=dict)
 
 
 Reporter = Callable[[EpochReport], None]
@@ -209,19 +205,19 @@ def _run_division(
         return {}
     if request.entry.network is not None:
         engine = Engine(hardware=request.hardware, part=part, report=report)
-        outcomes = _train_networks(request, recipe, data, seeds, engine)
+        outcomes = _train_networks(request, recipe, data, seeds=seeds, engine=engine)
     else:
         outcomes = {seed: _fit_regressor(request, recipe, data, seed) for seed in seeds}
     made = {}
     if part.rank == 0:
         for seed in seeds:
-            made[seed] = _write(request, recipe, data, seed, outcomes[seed])
+            made[seed] = _write(request, recipe, data, seed=seed, outcome=outcomes[seed])
     wait_for_all()
     return made
 
 
 def _train_networks(
-    request: Request, recipe: Recipe, data: Data, seeds: Sequence[int], engine: Engine
+    request: Request, recipe: Recipe, data: Data, *, seeds: Sequence[int], engine: Engine
 ) -> dict[int, Outcome]:
     feeds = [_feed(objects, recipe, data, engine) for objects in (data.train, data.validation)]
     jobs = {
@@ -246,7 +242,6 @@ def _train_networks(
             seconds=seconds,
             speed=steps * len(data.train) / seconds if seconds else None,
             edges=_edges(networks[0]),
-            extra=networks[0].extra(),
         )
     return outcomes
 
@@ -305,7 +300,7 @@ def _fit_regressor(request: Request, recipe: Recipe, data: Data, seed: int) -> O
 
 
 def _write(
-    request: Request, recipe: Recipe, data: Data, seed: int, outcome: Outcome
+    request: Request, recipe: Recipe, data: Data, *, seed: int, outcome: Outcome
 ) -> list[Result]:
     folder = _folder(request, recipe, data, seed)
     predictions = as_predictions(data.test, outcome.test, outcome.edges)
@@ -315,12 +310,142 @@ def _write(
     publish_bytes(folder / "recipe.json", msgspec.json.format(msgspec.json.encode(asdict(recipe))))
     scored = score(predictions, data.test, resamples=request.resamples)
     validation = as_predictions(data.validation, outcome.validation, outcome.edges)
+    origin = Origin(
+        model=request.entry.name,
+        seed=seed,
+        code=request.code or code_version(),
+        hardware=f"{request.hardware.name}, {request.hardware.precision}",
+        software=software_versions(),
+        command=command_line(request, recipe, seed, data.train.division),
+        predictions=sha256(path),
+    )
     chosen = score(validation, data.validation, resamples=0)
-    results = _results(request, recipe, data, seed, outcome=outcome, scored=scored, chosen=chosen)
-    results = [replace_predictions(result, sha256(path)) for result in results]
+    results = [
+        msgspec.structs.replace(
+            result,
+            recipe=recipe.name,
+            preset=request.preset.name,
+            members=recipe.members,
+            train_objects=len(data.train),
+            parameters=outcome.parameters,
+            wall_seconds=round(outcome.seconds, 3),
+            images_per_second=outcome.speed,
+        )
+        for result in as_results(scored, data.test, origin, validation=chosen)
+    ]
     for result in results:
         append(request.results, result)
     # Written last: a run with this file is complete, and is not appended again.
     record = {"digest": _digest(request, recipe, data, seed), "results": results}
     publish_bytes(folder / "result.json", msgspec.json.encode(record))
     return results
+
+
+def as_predictions(
+    objects: Objects, estimates: Estimates, edges: NDArray[np.float32] | None
+) -> Predictions:
+    """Estimates of networks as the predictions that anyone may hand in."""
+    arrays = {name: np.asarray(values, np.float32) for name, values in estimates.items()}
+    return Predictions(
+        object_id=objects.object_id,
+        z=arrays["z"],
+        sigma=arrays.get("sigma"),
+        pdf=arrays.get("pdf"),
+        edges=edges.astype(np.float64) if edges is not None and "pdf" in arrays else None,
+        patterns={
+            name.removeprefix("z."): values
+            for name, values in arrays.items()
+            if name.startswith("z.")
+        },
+    )
+
+
+def _check_size(objects: Objects) -> None:
+    if len(objects) < _FEWEST:
+        raise UsageError(
+            f"{objects.address} has {len(objects)} objects in {objects.split} of division "
+            f"{objects.division}: build more of it (--limit)"
+        )
+
+
+def _folder(request: Request, recipe: Recipe, data: Data, seed: int) -> Path:
+    dataset = to_snake(data.train.address.replace("/", "-"))
+    name = f"{request.entry.name}-{recipe.name}-{request.preset.name}"
+    version = data.train.version
+    run_name = f"{request.split}-division{data.train.division}-seed{seed}"
+    return request.output / f"{dataset}-{version}" / name / run_name
+
+
+def _digest(request: Request, recipe: Recipe, data: Data, seed: int) -> str:
+    """Of everything that a result depends on, but the machine and the version of the code."""
+    inputs = {
+        "model": request.entry.name,
+        "recipe": {**asdict(recipe), "about": ""},
+        "preset": asdict(request.preset),
+        "manifest": data.train.manifest,
+        "split": request.split,
+        "division": data.train.division,
+        "objects": [len(objects) for objects in (data.train, data.validation, data.test)],
+        "precision": request.hardware.precision,
+        "seed": seed,
+    }
+    return hashlib.sha256(msgspec.json.encode(inputs, order="deterministic")).hexdigest()
+
+
+def _kept(request: Request, recipe: Recipe, data: Data, seed: int) -> list[Result]:
+    """Results that an earlier call with the same inputs finished; none if it did not."""
+    path = _folder(request, recipe, data, seed) / "result.json"
+    if not path.exists():
+        return []
+    record = msgspec.json.decode(path.read_bytes(), type=_Record)
+    if record.digest != _digest(request, recipe, data, seed):
+        raise ResumeConflictError(
+            f"{path.parent} holds the result of another recipe or build: choose another --output",
+            path=str(path.parent),
+        )
+    return record.results
+
+
+class _Record(msgspec.Struct):
+    digest: str
+    results: list[Result]
+
+
+def software_versions() -> str:
+    """Versions that a result depends on."""
+    return (
+        f"galaxyds {__version__}, torch {torch.__version__}, numpy {np.__version__}, "
+        f"python {platform.python_version()}"
+    )
+
+
+def code_version() -> str:
+    """Version of the package, with the commit where it runs from a checkout."""
+    try:
+        found = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--exclude=*"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return f"galaxyds {__version__}"
+    return f"galaxyds {__version__}, commit {found.stdout.strip()}"
+
+
+def command_line(request: Request, recipe: Recipe, seed: int, division: int) -> str:
+    """Return the command that makes one result again."""
+    name = recipe.name.partition("+")[0]  # what `adjusted` added
+    words = ["galaxyds", "bench", "run", request.entry.name, request.dataset]
+    words += ["--recipe", name, "--preset", request.preset.name]
+    words += ["--seed", str(seed), "--division", str(division)]
+    words += ["--precision", request.hardware.precision]
+    if name != recipe.name:
+        words += ["--epochs", str(request.recipe.epochs), "--members", str(request.recipe.members)]
+    if request.split != "test":
+        words += ["--split", request.split]
+    if request.table is not None:
+        words += ["--table", request.table.name]
+    return shlex.join(words)

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 Batch = Mapping[str, Tensor]
 """Of B objects, float32 unless under autocast: ``redshift`` (B,) and what :class:`Inputs` names:
 ``image`` (B, bands, rows, columns), ``band_mask`` (B, bands) where the dataset has optional bands,
-``magnitudes``, ``errors``, ``extinctions`` (B, filters), ``colors`` (B, filters - 1), ``ebv`` (B, 1).
+``magnitudes``, ``errors``, ``extinctions`` (B, filters), ``colors`` (B, filters - 1), ``ebv``
+(B, 1).
 """
 Outputs = dict[str, Tensor]
 
@@ -69,10 +70,6 @@ class Estimator(nn.Module, ABC):
     def edges(self) -> Tensor | None:
         """Return the bin edges of ``pdf``, (bins + 1,); None without one."""
         return None
-
-    def extra(self) -> dict[str, float]:
-        """Return numbers of the network worth a place in the results."""
-        return {}
 
 
 def count_parameters(module: nn.Module) -> int:

@@ -6,147 +6,83 @@ belongs to the test split, only this side decides.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from galaxyds.errors import DataIntegrityError, UsageError, one_line
-from galaxyds.store.files import publishing
+from galaxyds.errors import UsageError
+from galaxyds.metrics import (
+    METRICS,
+    ONE_SIGMA,
+    TWO_SIGMA,
+    PitStatistics,
+    evaluate,
+    evaluate_bins,
+    evaluate_pdf,
+    gaussian_crps,
+    gaussian_nll,
+    gaussian_pit,
+    mean_intervals,
+    pit,
+    pit_statistics,
+)
+from galaxyds.metrics import Interval as Scores
+from galaxyds.metrics.pdf import PIT_EDGES
 from galaxyds_models.objects import Floats, Ids, Objects
-from galaxyds_models.tables.reading import first_bytes
+from galaxyds_models.predictions import Predictions, read_predictions, some, write_predictions
+from galaxyds_models.results import Bin, Histograms, Interval, Result, histograms
 
-if TYPE_CHECKING:
-    import pyarrow as pa
+__all__ = [
+    "Origin",
+    "Predictions",
+    "Scored",
+    "as_results",
+    "join",
+    "read_predictions",
+    "score",
+    "score_columns",
+    "write_predictions",
+]
 
-EDGES_KEY = b"galaxyds.edges"
-"""Key of the schema's metadata that holds the bin edges of ``pdf``, a JSON list."""
-_PATTERN = "z."
+EXTERNAL = "external"
+"""Recipe and preset of predictions that galaxyds did not make."""
 _EXACT = 2**53
-_SHOWN = 3
+_BINS, _FEWEST = 10, 20
+"""Bins of redshift, and objects that a bin needs."""
+_BY_REDSHIFT = ("bias_mean", "bias_median", "sigma_mad", "outliers_05", "outliers_15",
+                "outliers_above_15", "rmse", "hsc_loss_spec")  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
-class Predictions:
-    """Estimates of N objects; a Parquet file has a column per attribute.
+class Scored:
+    """Scores of one set of point estimates.
 
     Attributes
     ----------
-    object_id : ndarray of int64, shape (N,)
-        In any order, each once.
-    z : ndarray of float32, shape (N,)
-        Point estimates.
-    sigma : ndarray of float32, shape (N,), or None
-        Standard errors, of a Gaussian around ``z`` where there is no ``pdf``.
-    pdf : ndarray of float32, shape (N, bins), or None
-        Probability of each bin.
-    edges : ndarray of float64, shape (bins + 1,), or None
-        Of the bins, rising.
-    patterns : dict of str to ndarray of float32, shape (N,)
-        Point estimates from other patterns of inputs: columns ``z.PATTERN``.
+    objects : int
+        How many were scored.
+    metrics : dict of str to Interval
+        Of ``galaxyds.metrics``; those of PDFs where there is a ``pdf`` or a ``sigma``.
+    bins : list of Bin
+        Some of them in bins of true redshift with as many objects each.
+    figures : Histograms
+        Density, residuals, PIT.
+    pit : PitStatistics or None
+        How far the PIT is from uniform; None without PDFs.
+    patterns : dict of str to Scored
+        Of the estimates from other patterns of inputs.
     """
 
-    object_id: Ids
-    z: Floats
-    sigma: Floats | None = None
-    pdf: Floats | None = None
-    edges: NDArray[np.float64] | None = None
-    patterns: dict[str, Floats] = field(default_factory=dict)
-
-    def __len__(self) -> int:
-        return len(self.object_id)
-
-    def take(self, indices: NDArray[np.integer]) -> Predictions:
-        """Return the predictions at ``indices``, in that order."""
-        names = ("object_id", "z", "sigma", "pdf")
-        columns: dict[str, NDArray[Any] | None] = {name: getattr(self, name) for name in names}
-        taken: dict[str, Any] = {k: v[indices] for k, v in columns.items() if v is not None}
-        patterns = {name: values[indices] for name, values in self.patterns.items()}
-        return replace(self, patterns=patterns, **taken)
-
-
-def write_predictions(path: Path, predictions: Predictions) -> None:
-    """Write predictions as Parquet, all or nothing.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        Replaced if it is there.
-    predictions : Predictions
-        What to write.
-
-    Raises
-    ------
-    UsageError
-        If they would be refused on reading: NaN, repeated ids, a PDF without edges.
-    StorageError
-        If they cannot be written.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    _check(predictions, str(path))
-    columns: dict[str, Any] = {"object_id": predictions.object_id, "z": predictions.z}
-    if predictions.sigma is not None:
-        columns["sigma"] = predictions.sigma
-    columns |= {f"{_PATTERN}{name}": values for name, values in predictions.patterns.items()}
-    metadata = {}
-    if predictions.pdf is not None and predictions.edges is not None:
-        flat = pa.array(predictions.pdf.astype(np.float32).ravel())
-        columns["pdf"] = pa.FixedSizeListArray.from_arrays(flat, predictions.pdf.shape[1])
-        metadata[EDGES_KEY] = msgspec.json.encode(predictions.edges.astype(np.float64).tolist())
-    table = pa.table(columns).replace_schema_metadata(metadata)
-    with publishing(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
-
-
-def read_predictions(path: Path) -> Predictions:
-    """Read predictions from a Parquet file, made by whomever.
-
-    Columns: ``object_id`` (whole numbers), ``z``, and optionally ``sigma``, ``z.PATTERN`` and
-    ``pdf`` (a list of one length per row; the edges of its bins stand in the schema's metadata,
-    key ``galaxyds.edges``, as a JSON list).  Other columns are not read.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file.
-
-    Returns
-    -------
-    Predictions
-        In the file's order.
-
-    Raises
-    ------
-    UsageError
-        If a column is missing, of the wrong type, holds NaN, ids were rounded or occur twice.
-    DataIntegrityError
-        If it is no Parquet, or damaged.
-    """
-    head = first_bytes(path, 4)
-    if head != b"PAR1":
-        raise _no_parquet(path, f"it begins with {head!r}")
-    table = _read_table(path)
-    pdf = _pdf(table, path)
-    read = Predictions(
-        object_id=_ids(table, path),
-        z=_floats(table, "z", path),
-        sigma=_floats(table, "sigma", path) if "sigma" in table.column_names else None,
-        pdf=pdf,
-        edges=None if pdf is None else _edges(table, path),
-        patterns={
-            name.removeprefix(_PATTERN): _floats(table, name, path)
-            for name in table.column_names
-            if name.startswith(_PATTERN)
-        },
-    )
-    _check(read, str(path))
-    return read
+    objects: int
+    metrics: dict[str, Interval]
+    bins: list[Bin]
+    figures: Histograms
+    pit: PitStatistics | None = None
+    patterns: dict[str, Scored] = field(default_factory=dict)
 
 
 def join(predictions: Predictions, objects: Objects) -> Predictions:
@@ -176,13 +112,245 @@ def join(predictions: Predictions, objects: Objects) -> Predictions:
     if missing.size:
         raise UsageError(
             f"{_where(objects)}: no prediction for {missing.size:,} of {len(objects):,} objects "
-            f"({_some(missing)}): predict every object of the split",
+            f"({some(missing)}): predict every object of the split",
             split=objects.split,
             missing=missing.size,
         )
     order = np.argsort(predictions.object_id, kind="stable")
     places = np.searchsorted(predictions.object_id, objects.object_id, sorter=order)
     return predictions.take(order[places])
+
+
+def score(
+    predictions: Predictions, objects: Objects, *, resamples: int = 1000, seed: int = 0
+) -> Scored:
+    """Join predictions with the truth and score them.
+
+    Parameters
+    ----------
+    predictions : Predictions
+        One for each of the objects, in any order.
+    objects : Objects
+        With the true redshifts.
+    resamples : int
+        Of the bootstrap; 0 leaves the intervals out.
+    seed : int
+        Of the bootstrap.
+
+    Returns
+    -------
+    Scored
+        Numbers do not depend on the order of the predictions.
+
+    Raises
+    ------
+    UsageError
+        As :func:`join`.
+    """
+    joined = join(predictions, objects)
+    truth = objects.redshift.astype(np.float64)
+    metrics, values = _score_pdf(joined, truth, resamples=resamples, seed=seed)
+    main = _score_points(joined.z, truth, resamples=resamples, seed=seed)
+    return replace(
+        main,
+        metrics={**main.metrics, **metrics},
+        figures=histograms(joined.z, truth, values),
+        pit=None if values is None else pit_statistics(values),
+        patterns={
+            name: _score_points(values, truth, resamples=resamples, seed=seed)
+            for name, values in joined.patterns.items()
+        },
+    )
+
+
+def score_columns(
+    predicted: NDArray[np.float64], true: NDArray[np.float64], *, resamples: int = 1000
+) -> dict[str, Interval]:
+    """Score two columns by every metric of point estimates.
+
+    Parameters
+    ----------
+    predicted, true : ndarray of float64, shape (n,)
+        Finite redshifts.
+    resamples : int
+        Of the bootstrap; the metrics that are too slow for it come without an interval.
+
+    Returns
+    -------
+    dict of str to Interval
+        In the order of ``galaxyds.metrics.METRICS``.
+
+    Raises
+    ------
+    UsageError
+        If redshifts cannot be scored.
+    """
+    quick = _intervals(evaluate(predicted, true, resamples=resamples), known=True)
+    return {
+        name: quick.get(name) or Interval(value=_finite(each(predicted, true)))
+        for name, each in METRICS.items()
+    }
+
+
+def _score_points(z: Floats, truth: NDArray[np.float64], *, resamples: int, seed: int) -> Scored:
+    found = evaluate(z, truth, resamples=max(resamples, 1), seed=seed)
+    return Scored(
+        objects=len(truth),
+        metrics=_intervals(found, known=resamples > 0),
+        bins=_by_redshift(z, truth),
+        figures=histograms(z, truth),
+    )
+
+
+def _score_pdf(
+    joined: Predictions, truth: NDArray[np.float64], *, resamples: int, seed: int
+) -> tuple[dict[str, Interval], NDArray[np.float64] | None]:
+    """Score PDFs, or Gaussians in their place: metrics, and the PIT of each object."""
+    draws = {"resamples": max(resamples, 1), "seed": seed}
+    if joined.pdf is not None and joined.edges is not None:
+        scores = evaluate_pdf(joined.pdf, joined.edges, truth, **draws)
+        values = pit(joined.pdf, joined.edges, truth)
+        return _intervals(scores.scores, known=resamples > 0), values
+    if joined.sigma is None:
+        return {}, None
+    values = gaussian_pit(joined.z, joined.sigma, truth)
+    columns = {
+        "crps": gaussian_crps(joined.z, joined.sigma, truth),
+        "nll": gaussian_nll(joined.z, joined.sigma, truth),
+        "coverage_68": _within(values, ONE_SIGMA),
+        "coverage_95": _within(values, TWO_SIGMA),
+        "pit_outliers": ((values < PIT_EDGES[0]) | (values > PIT_EDGES[1])).astype(np.float64),
+    }
+    return _intervals(mean_intervals(columns, **draws), known=resamples > 0), values
+
+
+def _within(values: NDArray[np.float64], level: float) -> NDArray[np.float64]:
+    return (np.abs(values - 0.5) <= level / 2).astype(np.float64)
+
+
+def _intervals(found: Mapping[str, Scores], *, known: bool) -> dict[str, Interval]:
+    """As the results have them: None for what is not finite, or not known."""
+    return {
+        name: Interval(
+            value=_finite(each.value),
+            low=_finite(each.low) if known else None,
+            high=_finite(each.high) if known else None,
+        )
+        for name, each in found.items()
+    }
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _by_redshift(z: Floats, truth: NDArray[np.float64]) -> list[Bin]:
+    """Score bins of true redshift; none of objects that all have one redshift."""
+    bins = min(_BINS, len(truth) // _FEWEST)
+    if not bins or truth.min() == truth.max():
+        return []
+    rows = evaluate_bins(z, truth, edges=bins, metrics=_BY_REDSHIFT, resamples=1)
+    return [
+        Bin(
+            low=row.low,
+            high=row.high,
+            count=row.count,
+            metrics={name: _finite(each.value) for name, each in row.scores.items()},
+        )
+        for row in rows
+    ]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Origin:
+    """Where predictions are from that galaxyds did not make.
+
+    Attributes
+    ----------
+    model : str
+        Name of the model.
+    seed : int
+        Of its training.
+    code : str
+        Link to its code.
+    hardware, software : str
+        What it was trained on, and with which versions.
+    command : str
+        What scored it.
+    predictions : str
+        sha256 of the file.
+    """
+
+    model: str
+    seed: int
+    code: str
+    hardware: str = ""
+    software: str = ""
+    command: str
+    predictions: str
+
+
+def as_results(
+    scored: Scored, objects: Objects, origin: Origin, *, validation: Scored | None = None
+) -> list[Result]:
+    """Make the lines of a results file: one of ``z``, one of each pattern.
+
+    Parameters and seconds, which only the trainer knows, are 0.
+
+    Parameters
+    ----------
+    scored : Scored
+        The scores.
+    objects : Objects
+        What was scored.
+    origin : Origin
+        Whose predictions.
+    validation : Scored, optional
+        Scores of the same model on the validation split.
+
+    Returns
+    -------
+    list of Result
+        With recipe and preset ``external``.
+    """
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    return [
+        Result(
+            model=origin.model,
+            recipe=EXTERNAL,
+            preset=EXTERNAL,
+            pattern=pattern,
+            dataset=objects.address,
+            version=objects.version,
+            manifest=objects.manifest,
+            split=objects.split,
+            division=objects.division,
+            simulated=objects.simulated,
+            nature=objects.nature,
+            seed=origin.seed,
+            members=1,
+            objects=each.objects,
+            train_objects=len(objects.elsewhere.get("train", ())),
+            metrics=each.metrics,
+            validation=_values(validation, pattern),
+            parameters=0,
+            hardware=origin.hardware,
+            software=origin.software,
+            wall_seconds=0.0,
+            code=origin.code,
+            command=origin.command,
+            created=created,
+            predictions=origin.predictions,
+            bins=each.bins,
+            figures=each.figures,
+        )
+        for pattern, each in {"": scored, **scored.patterns}.items()
+    ]
+
+
+def _values(scored: Scored | None, pattern: str) -> dict[str, float | None]:
+    found = scored.patterns.get(pattern) if scored and pattern else scored
+    return {name: each.value for name, each in found.metrics.items()} if found else {}
 
 
 def _where(objects: Objects) -> str:
@@ -199,11 +367,11 @@ def _foreign(ids: Ids, objects: Objects) -> str:
         theirs = np.isin(strangers, members)
         if theirs.any():
             told.append(f"{theirs.sum():,} predicted ids belong to {split} "
-                        f"({_some(strangers[theirs])})")  # fmt: skip
+                        f"({some(strangers[theirs])})")  # fmt: skip
             strangers = strangers[~theirs]
     if strangers.size:
         told.append(f"{strangers.size:,} predicted ids are no objects of this dataset "
-                    f"({_some(strangers)}){_rounding(strangers)}")  # fmt: skip
+                    f"({some(strangers)}){_rounding(strangers)}")  # fmt: skip
     return f"{'; '.join(told)}: predict the objects of {objects.split} only"
 
 
@@ -213,178 +381,3 @@ def _rounding(ids: Ids) -> str:
     rounded = large & (ids.astype(np.float64).astype(np.int64) == ids)
     hint = ", which a float has rounded: keep object_id as a 64-bit whole number on the whole way"
     return hint if large.any() and rounded[large].all() else ""
-
-
-def _some(values: NDArray[Any]) -> str:
-    more = ", ..." if len(values) > _SHOWN else ""
-    return ", ".join(str(value) for value in values[:_SHOWN]) + more
-
-
-def _read_table(path: Path) -> pa.Table:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        schema = pq.read_schema(path)
-        _check_columns(schema.names, path)
-        wanted = [n for n in schema.names if n in ("object_id", "z", "sigma", "pdf")]
-        wanted += [n for n in schema.names if n.startswith(_PATTERN)]
-        # ParquetFile and not read_table, which takes a name for a folder or a URL.
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            return file.read(columns=wanted).replace_schema_metadata(schema.metadata)
-    except (pa.ArrowException, OSError) as error:
-        raise _no_parquet(path, one_line(str(error))) from error
-
-
-def _check_columns(names: Sequence[str], path: Path) -> None:
-    for name in ("object_id", "z"):
-        if name not in names:
-            raise UsageError(
-                f"{path} has no column '{name}' (it has: {one_line(', '.join(names)) or 'none'}): "
-                "predictions need object_id (int64) and z (float)",
-                column=name,
-            )
-        if names.count(name) > 1:
-            raise UsageError(f"{path} has {names.count(name)} columns '{name}': leave one")
-
-
-def _no_parquet(path: Path, cause: str) -> DataIntegrityError:
-    return DataIntegrityError(
-        f"{path} is no readable Parquet file ({cause}): write predictions with "
-        "galaxyds_models.evaluate.write_predictions, or any Parquet writer",
-        file=str(path),
-        expected="Parquet",
-        got=cause,
-    )
-
-
-def _ids(table: pa.Table, path: Path) -> Ids:
-    """Read ids, refusing whatever may have lost digits."""
-    import pyarrow as pa
-
-    column = table.column("object_id")
-    if pa.types.is_floating(column.type):
-        raise UsageError(
-            f"{path}: object_id is {column.type}, which has {_digits(column.type)} digits where "
-            "ids of surveys have up to 19, so that they may name other objects: write object_id "
-            "as int64 (in pandas an integer column becomes a float where a value is missing)",
-            column="object_id",
-        )
-    if not pa.types.is_integer(column.type):
-        raise UsageError(f"{path}: object_id is {column.type}, not int64: convert it with "
-                         "int(), never by way of a float", column="object_id")  # fmt: skip
-    if column.null_count:
-        raise UsageError(f"{path}: {column.null_count} rows have no object_id", column="object_id")
-    try:
-        return np.asarray(column.cast(pa.int64()).to_numpy(), dtype=np.int64)
-    except pa.ArrowInvalid as error:
-        raise UsageError(f"{path}: object_id does not fit int64: {one_line(str(error))}") from error
-
-
-def _digits(kind: pa.DataType) -> int:
-    return {"float": 7, "halffloat": 3}.get(str(kind), 15)
-
-
-def _floats(table: pa.Table, name: str, path: Path) -> Floats:
-    import pyarrow as pa
-
-    column = table.column(name)
-    if not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type)):
-        raise UsageError(f"{path}: column {name} is {column.type}, not a number", column=name)
-    return np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.float32)
-
-
-def _pdf(table: pa.Table, path: Path) -> Floats | None:
-    """Read PDFs, float32 (N, bins); lists of different lengths are refused."""
-    import pyarrow as pa
-
-    if "pdf" not in table.column_names:
-        return None
-    column = table.column("pdf").combine_chunks()
-    kind = column.type
-    is_list = pa.types.is_fixed_size_list(kind) or pa.types.is_list(kind)
-    if not (is_list or pa.types.is_large_list(kind)) or not pa.types.is_floating(kind.value_type):
-        raise UsageError(f"{path}: column pdf is {kind}, not a list of floats", column="pdf")
-    flat = np.asarray(column.flatten().to_numpy(zero_copy_only=False), dtype=np.float32)
-    lengths = set(column.value_lengths().to_pylist())
-    if len(lengths) != 1 or column.null_count:
-        raise UsageError(f"{path}: the rows of pdf have no common length: give every object the "
-                         "same bins", column="pdf")  # fmt: skip
-    return flat.reshape(len(column), int(lengths.pop()))
-
-
-def _edges(table: pa.Table, path: Path) -> NDArray[np.float64]:
-    text = (table.schema.metadata or {}).get(EDGES_KEY)
-    if text is None:
-        raise UsageError(
-            f"{path} has a column pdf, but the metadata of its schema has no "
-            f"{EDGES_KEY.decode()}: put the bin edges there, as a JSON list of bins + 1 numbers, "
-            "or leave pdf out",
-            column="pdf",
-        )
-    try:
-        return np.array(msgspec.json.decode(text, type=list[float]), dtype=np.float64)
-    except msgspec.MsgspecError as error:
-        raise UsageError(
-            f"{path}: {EDGES_KEY.decode()} is no JSON list of numbers: {one_line(str(error))}"
-        ) from error
-
-
-def _check(predictions: Predictions, path: str) -> None:
-    """Refuse predictions that cannot be scored.
-
-    Raises
-    ------
-    UsageError
-        If there are none, values are not finite, ids occur twice, or PDF and edges do not fit.
-    """
-    if not len(predictions):
-        raise UsageError(f"{path}: there are no predictions")
-    columns = {"z": predictions.z, "sigma": predictions.sigma}
-    columns |= {f"{_PATTERN}{name}": values for name, values in predictions.patterns.items()}
-    for name, values in columns.items():
-        if values is not None:
-            _check_finite(values, name, path, len(predictions))
-    if predictions.sigma is not None and (predictions.sigma <= 0).any():
-        raise UsageError(f"{path}: {(predictions.sigma <= 0).sum():,} values of sigma are not "
-                         "above 0", column="sigma")  # fmt: skip
-    ids, counts = np.unique(predictions.object_id, return_counts=True)
-    if (counts > 1).any():
-        raise UsageError(
-            f"{path}: {(counts > 1).sum():,} object ids occur more than once "
-            f"({_some(ids[counts > 1])}): give one prediction per object",
-            column="object_id",
-        )
-    if predictions.pdf is not None:
-        _check_pdf(predictions.pdf, predictions.edges, path, len(predictions))
-
-
-def _check_finite(values: NDArray[Any], name: str, path: str, rows: int) -> None:
-    if len(values) != rows:
-        raise UsageError(f"{path}: {len(values)} values of {name} for {rows} objects", column=name)
-    bad = np.flatnonzero(~np.isfinite(values))
-    if bad.size:
-        raise UsageError(
-            f"{path}: {bad.size:,} of {rows:,} values of {name} are NaN or infinite (rows "
-            f"{_some(bad + 1)}): predict every object",
-            column=name,
-            count=bad.size,
-        )
-
-
-def _check_pdf(pdf: Floats, edges: NDArray[np.float64] | None, path: str, rows: int) -> None:
-    if edges is None or pdf.shape != (rows, len(edges) - 1):
-        given = "no edges" if edges is None else f"{len(edges)} edges"
-        raise UsageError(f"{path}: pdf has the shape {pdf.shape} and {given}; {rows} objects in n "
-                         "bins need (objects, n) and n + 1 edges", column="pdf")  # fmt: skip
-    if not (np.isfinite(edges).all() and (np.diff(edges) > 0).all()):
-        raise UsageError(f"{path}: the bin edges of pdf do not rise", column="pdf")
-    total = pdf.sum(axis=1, dtype=np.float64)
-    bad = np.flatnonzero(~np.isfinite(total) | (pdf < 0).any(axis=1) | (np.abs(total - 1) > 0.01))
-    if bad.size:
-        raise UsageError(
-            f"{path}: {bad.size:,} of {rows:,} PDFs are no probabilities (rows {_some(bad + 1)}: "
-            f"sum {total[bad[0]]:.4g}): values are probabilities of bins, not densities, and sum "
-            "to 1",
-            column="pdf",
-        )

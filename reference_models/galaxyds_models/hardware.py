@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast, get_args
 
 import torch
 from torch import Tensor
@@ -89,6 +89,19 @@ class Hardware:
         """Dense bf16 operations per second, where they are known."""
         known = (peak for part, peak in DENSE_PEAK.items() if part in self.name)
         return next(known, None) if self.device.type == "cuda" else None
+
+
+def check_precision(text: str) -> Precision:
+    """Return a precision as such.
+
+    Raises
+    ------
+    UsageError
+        If it is none.
+    """
+    if text not in get_args(Precision):
+        raise UsageError(f"no precision '{text}': choose {', '.join(get_args(Precision))}")
+    return cast(Precision, text)
 
 
 def operations_per_object(network: Estimator, batch: Mapping[str, Tensor]) -> float:

@@ -19,8 +19,8 @@ def compress(pixels: Tensor, kind: Compression) -> Tensor:
     pixels : Tensor of float32, any shape
         In the dataset's unit; NaN becomes 0.
     kind : str
-        ``signed-sqrt``: sign(x) (sqrt(abs(x) + 1) - 1) (paper 003, Sect. 3.1); ``divide-255``: x / 255
-        (GalaxiesML's released code); ``none``.
+        ``signed-sqrt``: sign(x) (sqrt(abs(x) + 1) - 1) (paper 003, Sect. 3.1); ``divide-255``: a
+        255th (GalaxiesML's released code); ``none``.
 
     Returns
     -------

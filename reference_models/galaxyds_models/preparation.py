@@ -171,7 +171,7 @@ def _apply(values: NDArray[np.float32], scale: Scale) -> NDArray[np.float32]:
 def _image_statistics(
     objects: Objects, inputs: Inputs
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and deviation of each band over the pixels of objects that have it, after compression."""
+    """Mean and deviation of each band, compressed, over the pixels of objects that have it."""
     bands = len(objects.bands)
     count, total, square = np.zeros(bands), np.zeros(bands), np.zeros(bands)
     for place, pixels in image_chunks(objects, inputs):

@@ -186,6 +186,16 @@ PRESETS: dict[str, Preset] = {
 }
 
 
+def adjusted(recipe: Recipe, *, epochs: int | None = None, members: int | None = None) -> Recipe:
+    """Return a recipe with some of its numbers replaced, which its name then says."""
+    changes = {"epochs": epochs, "members": members}
+    given = {name: value for name, value in changes.items() if value is not None}
+    if not given:
+        return recipe
+    label = "".join(f"+{name}{value}" for name, value in given.items())
+    return replace(recipe, name=recipe.name + label, **given)
+
+
 def get_preset(name: str) -> Preset:
     """Look a preset up.
 

@@ -116,6 +116,18 @@ def get_entry(name: str) -> Entry:
     return next(entry for entry in entries if entry.name == name)
 
 
+def parameters(entry: Entry, recipe: Recipe) -> int | None:
+    """Trainable parameters of a recipe's network on the paper's data; None for other models."""
+    if entry.network is None:
+        return None
+    import torch
+
+    from galaxyds_models.estimator import count_parameters
+
+    with torch.device("meta"):
+        return count_parameters(entry.network(recipe.config, entry.reference))
+
+
 def _unknown(kind: str, name: str, known: tuple[str, ...], of: str = "") -> UsageError:
     near = get_close_matches(name, known, 1)
     hint = f"did you mean {near[0]}? " if near else ""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cache
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -39,6 +42,7 @@ def galaxies(galaxy_file):
     return Table.read(galaxy_file).to_pandas()
 
 
+@cache
 def all_splits(name, path, division=0):
     return {split: open_table(name, path, split, division=division) for split in SPLITS}
 
@@ -115,7 +119,7 @@ def test_i2_stands_in_for_i_with_its_own_error(tmp_path, galaxies):
 
 
 @pytest.mark.parametrize("name", [QUASARS, GALAXIES])
-@pytest.mark.parametrize("division", range(5))
+@pytest.mark.parametrize("division", [0, 4])
 def test_splits_are_disjoint_and_of_the_stated_size(name, division, quasar_file, galaxy_file):
     opened = all_splits(name, {QUASARS: quasar_file, GALAXIES: galaxy_file}[name], division)
     total = sum(map(len, opened.values()))
@@ -150,8 +154,10 @@ def test_one_galaxy_of_two_surveys_stands_on_one_side(galaxy_file, galaxies):
     points = galaxies.iloc[seen][list("griz")].to_numpy()
     pairs = seen[cKDTree(points).query_pairs(1e-3, p=np.inf, output_type="ndarray")]
     assert len(pairs) == 4
-    assert not (galaxies["g"].to_numpy()[pairs[:, 0]] == galaxies["g"].to_numpy()[pairs[:, 1]]).all()
-    for division in range(5):
+    assert not (
+        galaxies["g"].to_numpy()[pairs[:, 0]] == galaxies["g"].to_numpy()[pairs[:, 1]]
+    ).all()
+    for division in (0, 4):
         for objects in all_splits(GALAXIES, galaxy_file, division).values():
             inside = np.isin(pairs, objects.object_id)
             assert (inside[:, 0] == inside[:, 1]).all()
@@ -236,8 +242,6 @@ def test_files_that_are_no_tables_are_refused(tmp_path, content, kind, words):
     ],
 )
 def test_names_and_files_that_do_not_fit_each_other(name, table, words):
-    from pathlib import Path
-
     with pytest.raises(UsageError, match=words):
         open_any(name, "test", table=Path(table) if table else None)
 

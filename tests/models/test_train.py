@@ -16,7 +16,7 @@ from galaxyds_models.feed import Feed
 from galaxyds_models.hardware import Hardware
 from galaxyds_models.preparation import Preparation
 from galaxyds_models.recipe import Optimiser, Schedule
-from galaxyds_models.train import Engine, Job, predict, rate_factor, train
+from galaxyds_models.train import Engine, Job, _Run, predict, rate_factor, train
 from tests.models.tiny import INPUTS, RECIPE, TinyNetwork, tiny_objects
 
 CPU = Hardware(device=torch.device("cpu"))
@@ -54,7 +54,7 @@ def test_it_learns(home):
     assert progress.step == 30 * (len(job.train) // 16)
 
 
-class Killed(Exception):
+class KilledError(Exception):
     """In place of a signal."""
 
 
@@ -70,14 +70,16 @@ def test_killed_at_any_step_it_ends_with_the_same_bits(
     train([whole], EAGER)
     path = tmp_path / "run.safetensors"
 
-    def killing(self, batch, *, original=_step()):
+    original = _Run._step
+
+    def killing(self, batch):
         if self.progress.step == step:
-            raise Killed
+            raise KilledError
         return original(self, batch)
 
     with monkeypatch.context() as patch:
         patch.setattr("galaxyds_models.train._Run._step", killing)
-        with pytest.raises(Killed):
+        with pytest.raises(KilledError):
             train([job_of(home, recipe=recipe, path=path)], EAGER)
     resumed = job_of(home, recipe=recipe, path=path)
     (progress,) = train([resumed], EAGER)
@@ -85,12 +87,6 @@ def test_killed_at_any_step_it_ends_with_the_same_bits(
     assert torch.equal(answers(whole), answers(resumed))
     for one, other in zip(whole.network.parameters(), resumed.network.parameters(), strict=True):
         assert torch.equal(one, other)
-
-
-def _step():
-    from galaxyds_models.train import _Run
-
-    return _Run._step
 
 
 SCRIPT = """

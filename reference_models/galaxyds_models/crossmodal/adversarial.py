@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 from galaxyds_models.crossmodal.layers import Norm, mlp
 
@@ -28,7 +28,7 @@ class _Reversal(torch.autograd.Function):
         return x.view_as(x)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         return -ctx.strength * gradient, None
 
 
@@ -89,4 +89,4 @@ def modality_loss(logits: Tensor) -> Tensor:
 
 
 def _cross_entropy(logits: Tensor, label: int) -> Tensor:
-    return -F.log_softmax(logits, -1)[:, label].mean()
+    return -functional.log_softmax(logits, -1)[:, label].mean()

@@ -90,6 +90,10 @@ class ImageConfig:
     perceptron: bool = True
 
 
+EQUATION_8 = Weights.balanced()
+"""With alpha = beta = 0.1."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CrossModalConfig:
     """The whole network.
@@ -129,7 +133,7 @@ class CrossModalConfig:
     generator_norm: Norm = "input"
     slope: float = 0.2
     components: int = 0
-    weights: Weights = Weights.balanced()
+    weights: Weights = EQUATION_8
     train_generated: bool = False
     reversal: float = 1.0
     classes: int = 12

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn import functional
 
 
 def contrastive_loss(
@@ -33,7 +33,7 @@ def contrastive_loss(
     Tensor
         Scalar, float32.
     """
-    first, second = F.normalize(photometry.float(), dim=-1), F.normalize(image.float(), dim=-1)
+    first, second = (functional.normalize(x.float(), dim=-1) for x in (photometry, image))
     same = classes[:, None] == classes
     other = ~torch.eye(len(classes), dtype=torch.bool, device=classes.device)
     everything = torch.ones_like(same)

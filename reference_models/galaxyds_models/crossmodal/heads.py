@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Protocol
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 from galaxyds_models.crossmodal.config import CrossModalConfig
 from galaxyds_models.crossmodal.layers import Norm, mlp
@@ -67,7 +67,7 @@ class PointHead(nn.Module):
 
     def loss(self, raw: Tensor, redshift: Tensor) -> Tensor:
         """Mean square error, Eq. 10."""
-        return F.mse_loss(self.point(raw), redshift.float())
+        return functional.mse_loss(self.point(raw), redshift.float())
 
     def point(self, raw: Tensor) -> Tensor:
         """Redshift, float32 (B,)."""

@@ -6,8 +6,8 @@ import math
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn import functional
 
 SIGMA_FLOOR = 1e-3
 """Smallest deviation of a component; the redshift error that paper 000 admits."""
@@ -30,7 +30,7 @@ class Mixture(NamedTuple):
     def of(cls, raw: Tensor) -> Mixture:
         """Read (B, 3 components) outputs of a network: means, deviations, weights; in float32."""
         mean, sigma, weight = raw.float().chunk(3, -1)
-        return cls(weight.softmax(-1), mean, F.softplus(sigma) + SIGMA_FLOOR)
+        return cls(weight.softmax(-1), mean, functional.softplus(sigma) + SIGMA_FLOOR)
 
     def expectation(self) -> Tensor:
         """Mean of each PDF, (B,)."""
@@ -45,14 +45,14 @@ class Mixture(NamedTuple):
         """Probabilities (B, bins) between edges (bins + 1,); the first and last bin are open."""
         standard = (edges[1:-1, None] - self.mean[:, None]) / self.sigma[:, None]
         inside = (self.weight[:, None] * _normal_cdf(standard)).sum(-1)
-        cumulative = F.pad(F.pad(inside, (1, 0)), (0, 1), value=1.0)
+        cumulative = functional.pad(functional.pad(inside, (1, 0)), (0, 1), value=1.0)
         return cumulative.diff(dim=-1).clamp_min(0)
 
     def crps(self, redshift: Tensor) -> Tensor:
         """Continuous ranked probability score of each object, (B,); Grimit et al. (2006).
 
-        sum_i w_i A(z - mu_i, s_i^2) - 1/2 sum_ij w_i w_j A(mu_i - mu_j, s_i^2 + s_j^2).  The authors'
-        earlier code lacks the second sum across components, so that its number is an upper bound.
+        sum_i w_i A(z - mu_i, s_i^2) - 1/2 sum_ij w_i w_j A(mu_i - mu_j, s_i^2 + s_j^2).  The
+        authors' code of 2024 sums the scores of the components, which is an upper bound.
         """
         near = _absolute(redshift[:, None] - self.mean, self.sigma)
         offset = self.mean[:, :, None] - self.mean[:, None]

@@ -7,8 +7,8 @@ modality behind a gradient reversal, a head for the extinctions, a head for the 
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 from galaxyds_models.crossmodal.adversarial import Discriminator, modality_loss
 from galaxyds_models.crossmodal.config import CrossModalConfig
@@ -207,7 +207,7 @@ class CrossModalNetwork(_RedshiftNetwork):
         }
         if self.extinction is not None:
             wanted = batch["extinctions"].float()
-            parts["extinction"] = F.mse_loss(outputs["extinctions"].float(), wanted)
+            parts["extinction"] = functional.mse_loss(outputs["extinctions"].float(), wanted)
         if self.config.weights.contrast:
             classes = self.classes.classes(batch["redshift"])
             parts["contrast"] = contrastive_loss(outputs["photometry"], outputs["image"], classes)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 from galaxyds_models.crossmodal.layers import mlp
 
@@ -43,8 +43,8 @@ class BandAttention(nn.Module):
         Of its activation.
     damped : bool
         Divide Gamma by 1 + mean(X^2).  Gamma is cubic: an object of ten standard deviations would
-        count a thousandfold.  The quotient is cubic for small X and linear for large ones, keeps the
-        direction of Gamma, and does not forget the size of X as a layer norm would.
+        count a thousandfold.  The quotient is cubic for small X and linear for large ones, keeps
+        the direction of Gamma, and does not forget the size of X as a layer norm would.
     """
 
     def __init__(
@@ -141,12 +141,12 @@ class TokenAttention(nn.Module):
         query = self._split(self.query(tokens))
         value = self._split(self.value(tokens))
         dropout = self.dropout if self.training else 0.0
-        answer = F.scaled_dot_product_attention(query, query, value, dropout_p=dropout)
+        answer = functional.scaled_dot_product_attention(query, query, value, dropout_p=dropout)
         normed: Tensor = self.norm(answer.transpose(1, 2).flatten(2))
         return normed
 
     def _split(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        return x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)
 
 
 class TokenEncoder(nn.Module):

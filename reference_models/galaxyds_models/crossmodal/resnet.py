@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 EXPANSION = 4
 """Channels that leave a block, per channel inside it (He et al. 2016, Table 1)."""
@@ -41,7 +41,7 @@ class Bottleneck(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, 4 width, rows / stride, columns / stride)."""
-        return F.relu(self.body(x) + self.shortcut(x))
+        return functional.relu(self.body(x) + self.shortcut(x))
 
 
 class ResNet(nn.Module):

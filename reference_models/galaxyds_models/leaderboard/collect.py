@@ -29,6 +29,8 @@ class Cell:
         Standard deviation over seeds (n - 1).
     error : float or None
         Half of the widest bootstrap interval of a single seed.
+    digits : int
+        Significant digits of a published number; 0 for ours.
     why : str
         Why there is no value.
     note : str
@@ -40,6 +42,7 @@ class Cell:
     value: float | None = None
     spread: float | None = None
     error: float | None = None
+    digits: int = 0
     why: str = ""
     note: str = ""
     printed: tuple[Published, ...] = ()
@@ -207,7 +210,7 @@ def _board(
     kept = [group for group in members if smoke or group.preset != "smoke"]
     printed = [number for number in published(place.dataset) if _takes(place, number)]
     columns = _columns(place.dataset, [groups[group] for group in kept], printed)
-    rows = [_row(group, groups, columns, printed, name()) for group in kept]
+    rows = [_row(group, groups, columns, printed, identifier=name()) for group in kept]
     rows += _published_rows(printed, name)
     natures = dict.fromkeys(run.nature for group in members for run in groups[group])
     return Board(
@@ -236,6 +239,7 @@ def _row(
     groups: Mapping[Group, list[Result]],
     columns: Sequence[Column],
     printed: Sequence[Published],
+    *,
     identifier: str,
 ) -> Row:
     runs = groups[group]
@@ -256,24 +260,19 @@ def _row(
 
 
 def _cell(runs: Sequence[Result], metric: str, printed: Sequence[Published]) -> Cell:
-    def value(run: Result) -> float | None:
-        return run.metrics[metric].value if metric in run.metrics else None
-
-    cell = _over_seeds(runs, value)
+    same = tuple(number for number in printed if number.metric == metric)
+    found = [run.metrics[metric] for run in runs if metric in run.metrics]
+    if not found:
+        return Cell(printed=same)
     widths = [
-        (interval.high - interval.low) / 2
-        for run in runs
-        if (interval := run.metrics.get(metric)) is not None
-        and interval.low is not None
-        and interval.high is not None
+        (each.high - each.low) / 2
+        for each in found
+        if each.low is not None and each.high is not None
     ]
-    return Cell(
-        value=cell.value,
-        spread=cell.spread,
-        error=max(widths, default=None),
-        why=cell.why,
-        printed=tuple(number for number in printed if number.metric == metric),
+    cell = _over_seeds(
+        runs, lambda run: run.metrics[metric].value if metric in run.metrics else None
     )
+    return replace(cell, error=max(widths, default=None), printed=same)
 
 
 def _over_seeds(runs: Sequence[Result], value: Callable[[Result], float | None]) -> Cell:
@@ -298,7 +297,10 @@ def _published_rows(printed: Sequence[Published], name: Callable[[], str]) -> li
             kind="published",
             label=label,
             detail="; ".join(filter(None, (source, numbers[0].sample))),
-            cells={n.metric: Cell(value=n.value, why=n.why_unknown, note=n.note) for n in numbers},
+            cells={
+                n.metric: Cell(value=n.value, digits=n.digits, why=n.why_unknown, note=n.note)
+                for n in numbers
+            },
             objects=numbers[0].objects,
             comparable=numbers[0].comparable,
             tag=numbers[0].tag,

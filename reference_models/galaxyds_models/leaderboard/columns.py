@@ -6,7 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-Better = Literal["low", "high", "zero", ""]
+from galaxyds.metrics import METRICS, PDF_METRICS
+from galaxyds_models.leaderboard.text import shown
+
+Better = Literal["lower", "higher", "zero", ""]
 _MINUS = "\N{MINUS SIGN}"
 _THOUSANDTHS = "10\N{SUPERSCRIPT MINUS}\N{SUPERSCRIPT THREE}"
 
@@ -26,7 +29,7 @@ class Column:
     scale : float
         From the number in the results to the number that is shown.
     better : str
-        ``low``, ``high``, ``zero`` (small in size), or empty where neither is.
+        ``lower``, ``higher``, ``zero`` (small in size), or empty where neither is known.
     """
 
     name: str
@@ -45,60 +48,76 @@ class Column:
         key = self.key(value)
         if key is None:
             return math.inf
-        return -key if self.better == "high" else key
+        return -key if self.better == "higher" else key
 
 
-_DZ = "dz = (z_phot - z_spec) / (1 + z_spec)"
-
-
-def _percent(name: str, label: str, title: str, better: Better) -> Column:
-    return Column(name=name, label=label, title=title, unit="%", scale=100.0, better=better)
-
-
-def _thousandths(name: str, label: str, title: str, better: Better) -> Column:
-    return Column(name=name, label=label, title=title, unit=_THOUSANDTHS, scale=1e3, better=better)
-
-
-def _plain(name: str, label: str, title: str, better: Better = "low") -> Column:
-    return Column(name=name, label=label, title=title, better=better)
-
-
-_COLUMNS: dict[str, Column] = {
-    column.name: column
-    for column in (
-        _thousandths("sigma_mad", "σ MAD", f"1.4826 median |dz - median dz|, {_DZ}", "low"),
-        _thousandths("sigma_mad_148", "σ MAD (1.48)", f"1.48 median |dz - median dz|, {_DZ}", "low"),
-        _thousandths("sigma_mad_unnormalised", "σ MAD of z", "the same, not divided by 1 + z_spec", "low"),
-        _percent("outliers_05", "|dz| ≥ 0.05", f"outliers, {_DZ}", "low"),
-        _percent("outliers_10", "|dz| ≥ 0.10", f"outliers, {_DZ}", "low"),
-        _percent("outliers_15", "|dz| ≥ 0.15", f"outliers, {_DZ}", "low"),
-        _thousandths("bias_mean", "mean dz", _DZ, "zero"),
-        _thousandths("bias_median", "median dz", _DZ, "zero"),
-        *(_percent(f"within_{n}", f"|dz| < 0.{n}", f"share of the objects, {_DZ}", "high") for n in (1, 2, 3, 4)),
-        _plain("rms", "RMS dz", _DZ),
-        _plain("mse", "MSE of z", "mean (z_phot - z_spec)^2"),
-        _plain("hsc_loss", "HSC loss", f"mean 1 - 1 / (1 + (dz / 0.15)^2), {_DZ}"),
-        _plain("crps", "CRPS", "continuous ranked probability score of the PDF"),
-    )
-}  # fmt: skip
-
+_LABELS: dict[str, str] = {
+    "bias_mean": "mean dz",
+    "bias_median": "median dz",
+    "sigma_mad": "σ MAD",
+    "sigma_mad_148": "σ MAD (1.48)",
+    "sigma_mad_unnormalised": "σ MAD of z",
+    "outliers_05": "|dz| ≥ 0.05",
+    "outliers_10": "|dz| ≥ 0.10",
+    "outliers_15": "|dz| ≥ 0.15",
+    "outliers_above_05": "|dz| > 0.05",
+    "outliers_above_10": "|dz| > 0.10",
+    "outliers_above_15": "|dz| > 0.15",
+    "within_10": "|dz| < 0.1",
+    "within_20": "|dz| < 0.2",
+    "within_30": "|dz| < 0.3",
+    "within_40": "|dz| < 0.4",
+    "rmse": "RMSE of dz",
+    "mse": "MSE of z",
+    "mae": "MAE of z",
+    "nmae": "MAE of dz",
+    "hsc_loss_none": "HSC loss of z",
+    "hsc_loss_phot": "HSC loss (z phot)",
+    "hsc_loss_spec": "HSC loss",
+    "crps": "CRPS",
+    "cde_loss": "CDE loss",
+    "nll": "NLL",
+}
 _MAIN: dict[str, tuple[str, ...]] = {
-    "sdss-qso": ("rms", "within_1", "within_2", "within_3", "within_4", "bias_mean", "sigma_mad"),
-    "hsc-galaxiesml": ("sigma_mad", "outliers_15", "bias_mean", "mse", "hsc_loss", "rms"),
+    "sdss-qso": (
+        *("rmse", "within_10", "within_20", "within_30", "within_40"),
+        *("bias_mean", "sigma_mad"),
+    ),
+    "hsc-galaxiesml": (
+        *("sigma_mad", "outliers_above_15", "bias_mean"),
+        *("mse", "hsc_loss_phot", "hsc_loss_spec"),
+    ),
     "sdss-mgs": ("sigma_mad", "outliers_05", "bias_mean"),
 }
 _OTHERS = ("sigma_mad", "outliers_15", "bias_mean")
-_PROBABILITY = ("crps",)
 
 
 def main_metrics(dataset: str) -> tuple[str, ...]:
-    """Return the metrics that a table of a dataset (``name/config``) shows; it is ranked by the first."""
-    return (*_MAIN.get(dataset.partition("/")[0], _OTHERS), *_PROBABILITY)
+    """Return what a table of a dataset (``name/config``) shows; the first ranks."""
+    return (*_MAIN.get(dataset.partition("/")[0], _OTHERS), "crps")
 
 
 def column(name: str) -> Column:
-    """Return how a metric is shown; one that is not known here as a plain number."""
-    return _COLUMNS.get(name, Column(name=name, label=name))
+    """Return how a metric is shown; one that galaxyds does not have as a plain number."""
+    label = _LABELS.get(name, shown(name.replace("_", " "), 40))
+    metric = METRICS.get(name) or PDF_METRICS.get(name)
+    if metric is None:
+        return Column(name=name, label=label)
+    unit, scale = _unit(name, metric.scale)
+    return Column(
+        name=name,
+        label=label,
+        title=metric.formula,
+        unit=unit,
+        scale=scale,
+        better=metric.better or "",
+    )
+
+
+def _unit(name: str, scale: str) -> tuple[str, float]:
+    if scale == "fraction":
+        return "%", 100.0
+    return (_THOUSANDTHS, 1e3) if name.startswith(("bias", "sigma", "nz_")) else ("", 1.0)
 
 
 def number(value: float, decimals: int | None = None) -> str:
@@ -114,3 +133,10 @@ def decimals_for(error: float | None) -> int | None:
     if error is None or not math.isfinite(error) or error <= 0:
         return None
     return min(max(1 - math.floor(math.log10(error)), 0), 8)
+
+
+def printed(value: float, digits: int) -> str:
+    """Write a published number with the digits that its source prints."""
+    if not digits or value == 0:
+        return number(value)
+    return number(value, max(digits - 1 - math.floor(math.log10(abs(value))), 0))

@@ -1,6 +1,6 @@
 """Figures of a result as SVG: small, without dates or random names, coloured by the page's style.
 
-Only numbers and words of this module get into a figure, so no text of a results file can.
+Of a results file only numbers, and the name of a metric that galaxyds does not know, get into one.
 Histograms that do not fit together (edges that do not rise, other lengths) are not drawn.
 """
 
@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import pairwise
 
 from galaxyds_models.leaderboard.columns import Column, number
 from galaxyds_models.results import Bin, Density, Histogram
@@ -198,9 +199,9 @@ def _axes(frame: _Frame, x_label: str, y_label: str) -> str:
         for value, text in _ticks(*frame.y)
     )
     middle, centre = _LEFT + frame.width / 2, _TOP + frame.height / 2
+    below = f'x="{_n(middle)}" y="{_n(bottom + 31)}" text-anchor="middle"'
     return (
-        f"{box}{x_ticks}{y_ticks}"
-        f'<text x="{_n(middle)}" y="{_n(bottom + 31)}" text-anchor="middle">{escape(x_label)}</text>'
+        f"{box}{x_ticks}{y_ticks}<text {below}>{escape(x_label)}</text>"
         f'<text transform="translate(10 {_n(centre)}) rotate(-90)" text-anchor="middle">'
         f"{escape(y_label)}</text>"
     )
@@ -240,5 +241,5 @@ def _rise(edges: Sequence[float]) -> bool:
     """Whether these are edges: finite, rising, not too many."""
     if not 2 <= len(edges) <= _MOST or not all(math.isfinite(edge) for edge in edges):
         return False
-    rising = all(low < high for low, high in zip(edges, edges[1:], strict=False))
+    rising = all(low < high for low, high in pairwise(edges))
     return rising and 1e-12 < (edges[-1] - edges[0]) < 1e12

@@ -14,6 +14,8 @@ from galaxyds_models.registry import Features
 
 _TINY = 1e-12
 """Least distance of a neighbour that weighs by its distance."""
+_LEAF = 20
+"""Least objects in a leaf of a boosted tree."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -145,7 +147,9 @@ class NeighboursRegressor:
 class BoostingRegressor:
     """Gradient boosting over histograms of the features (scikit-learn).
 
-    A missing feature is a value of its own: each split learns which side it goes to.
+    A missing feature is a value of its own: each split learns which side it goes to.  A column that
+    is known of fewer objects than a leaf must hold is left out: no split could set them apart, and
+    scikit-learn cannot bin a column whose known values all fall to the held-out part.
 
     Parameters
     ----------
@@ -156,6 +160,7 @@ class BoostingRegressor:
     def __init__(self, config: BoostingConfig) -> None:
         self.config = config
         self._model: Any = None
+        self._columns = np.empty(0, np.int64)
 
     def fit(self, features: Features, redshift: Features, *, seed: int) -> BoostingRegressor:
         """Learn from features (objects, columns) and redshifts (objects,).
@@ -163,29 +168,33 @@ class BoostingRegressor:
         Raises
         ------
         UsageError
-            If there is no object or no column.
+            If there is no object, or no column that is known of enough objects.
         MissingExtraError
             If scikit-learn is not installed.
         """
         _check_objects(features, redshift)
-        _check_columns(features, "boosting")
+        known = np.isfinite(features).sum(axis=0)
+        self._columns = np.flatnonzero(known >= min(_LEAF, len(features)))
+        columns = _without_infinity(features[:, self._columns])
+        _check_columns(columns, "boosting")
         model = _scikit_learn("ensemble").HistGradientBoostingRegressor(
             loss=self.config.loss,
             learning_rate=self.config.rate,
             max_iter=self.config.iterations,
             max_leaf_nodes=self.config.leaves,
+            min_samples_leaf=_LEAF,
             early_stopping=True,
             validation_fraction=self.config.held_out,
             n_iter_no_change=self.config.patience,
             random_state=seed,
         )
-        self._model = model.fit(_without_infinity(features), redshift.astype(np.float64))
+        self._model = model.fit(columns, redshift.astype(np.float64))
         return self
 
     def predict(self, features: Features) -> Features:
         """Return redshifts (objects,), float32."""
-        found = _fitted(self._model).predict(_without_infinity(features))
-        return np.asarray(found, np.float32)
+        model, columns = _fitted(self._model), features[:, self._columns]
+        return np.asarray(model.predict(_without_infinity(columns)), np.float32)
 
 
 def weighted_median(
@@ -227,10 +236,11 @@ def _check_objects(features: Features, redshift: Features) -> None:
         )
 
 
-def _check_columns(features: Features, model: str) -> None:
+def _check_columns(features: NDArray[Any], model: str) -> None:
     if features.shape[1] == 0:
         raise UsageError(
-            f"{model} was given no feature: choose a recipe whose inputs name photometry",
+            f"{model} was given no feature with values: choose a recipe that names photometry of "
+            "the dataset",
             model=model,
         )
 

@@ -95,7 +95,7 @@ def numbers(frame: pd.DataFrame, name: str, path: Path) -> NDArray[np.float64]:
 
 def texts(frame: pd.DataFrame, name: str) -> list[str]:
     """Return a column as the file's own text, where it is text; else as Python writes it."""
-    return [v.decode() if isinstance(v, bytes) else str(v) for v in frame[name]]
+    return [v.decode() if isinstance(v, bytes) else str(v) for v in frame[name].tolist()]
 
 
 _T = TypeVar("_T")

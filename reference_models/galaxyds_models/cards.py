@@ -1,0 +1,89 @@
+"""Model cards from registry and published numbers: ``python -m galaxyds_models.cards``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from galaxyds.store.files import publish_bytes
+from galaxyds_models.published import Published, published
+from galaxyds_models.registry import Entry, get_entry, names, parameters
+
+
+def card(entry: Entry) -> str:
+    """Return the card of a model, as Markdown: paper, recipes, what differs, published numbers."""
+    parts = [
+        f"# {entry.name}\n\n{entry.title}.\n\n{entry.paper}.",
+        f"Scored in its paper on: {', '.join(f'`{d}`' for d in entry.datasets) or 'other data'}.",
+        "## Recipes\n\n" + _recipes(entry),
+    ]
+    if entry.differs:
+        differs = "\n".join(f"- {sentence}" for sentence in entry.differs)
+        parts.append(f"## What differs from the paper, and why\n\n{differs}")
+    rows = [row for row in published() if row.model == entry.name]
+    if rows:
+        parts.append("## Published numbers\n\n" + _published(rows))
+    parts.append(
+        "## Run it\n\n```\n"
+        f"galaxyds bench run {entry.name} {(entry.datasets or ('cfhtls-wide',))[0]} --seed 0 "
+        "--seed 1 --seed 2\n```"
+    )
+    return "\n\n".join(parts) + "\n"
+
+
+def index(entries: list[Entry]) -> str:
+    """Return the list of models, as Markdown."""
+    head = (
+        "# Reference models\n\n| model | what | parameters of the default recipe |\n|---|---|---|\n"
+    )
+    return head + "".join(
+        f"| [{e.name}]({e.name}.md) | {_cell(e.title)} | {_count(parameters(e, e.recipes[0]))} |\n"
+        for e in entries
+    )
+
+
+def pages() -> dict[str, str]:
+    """Return every page by its file name."""
+    entries = [get_entry(name) for name in names()]
+    return {"index.md": index(entries)} | {f"{e.name}.md": card(e) for e in entries}
+
+
+def main(folder: Path) -> None:
+    """Write every page into a folder."""
+    for name, text in pages().items():
+        publish_bytes(folder / name, text.encode())
+
+
+def _recipes(entry: Entry) -> str:
+    head = "| recipe | parameters | inputs | what |\n|---|---:|---|---|\n"
+    return head + "\n".join(
+        f"| `{r.name}` | {_count(parameters(entry, r))} | {_inputs(entry, k)} | {_cell(r.about)} |"
+        for k, r in enumerate(entry.recipes)
+    )
+
+
+def _inputs(entry: Entry, place: int) -> str:
+    inputs = entry.recipes[place].inputs
+    return ", ".join(("image",) * (inputs.image is not None) + inputs.photometry)
+
+
+def _published(rows: list[Published]) -> str:
+    head = "| row | dataset | metric | value | source | note |\n|---|---|---|---:|---|---|\n"
+    return head + "\n".join(
+        f"| {_cell(row.label)} | `{row.dataset}` | `{row.metric}` | "
+        f"{'' if row.value is None else f'{row.value:g}'} | {_cell(row.source)} | "
+        f"{_cell(row.why_unknown or row.note)} |"
+        for row in rows
+    )
+
+
+def _count(count: int | None) -> str:
+    return "" if count is None else f"{count:,}"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "docs/models"))

@@ -176,11 +176,17 @@ def list_models(
     show_table(
         ("model", "recipe", "parameters", "inputs", "what"),
         [
-            (row["model"], row["recipe"], _count(row["parameters"]), row["inputs"], row["about"])
+            (
+                str(row["model"]),
+                str(row["recipe"]),
+                _count(row["parameters"]),
+                str(row["inputs"]),
+                str(row["about"]),
+            )
             for row in rows
         ],
         right=(2,),
-    )  # fmt: skip
+    )
     for entry in entries if model else ():
         print(f"{entry.title}\n{entry.paper}\n")
         for sentence in entry.differs:

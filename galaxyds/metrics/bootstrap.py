@@ -1,9 +1,9 @@
 """Scores with bootstrap intervals, and the paired test of two models.
 
 One set of resamples serves all metrics.  A resample is how often each object was drawn: means are
-products with those counts, and sorted residuals repeated by them are sorted again, so that medians
-and quantiles are exact and nothing is sorted per resample.  Memory beside the input is about
-twenty float64 columns of the sample and blocks of 32 MB, whatever the number of resamples.
+products with those counts, and medians and quantiles are found by rank among residuals that were
+sorted once, exactly.  Memory beside the input is some twenty float64 columns of the sample and
+32 MB of counts, whatever the number of resamples.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from galaxyds.errors import UsageError
 from galaxyds.metrics.binned_pdf import blocks
@@ -297,18 +296,16 @@ def _resamples(bases: Sequence[Sample], resamples: int, seed: int) -> Iterator[l
             ]
 
 
-def _draws(table: Floats, resamples: int, seed: int) -> Iterator[tuple[NDArray[np.intp], Floats]]:
+def _draws(table: Floats, resamples: int, seed: int) -> Iterator[tuple[Floats, Floats]]:
     """Blocks of counts, (block, n), and of the means of a table's columns, (block, columns)."""
     rng = np.random.default_rng(seed)
     size = table.shape[0]
     step = max(1, _BLOCK // size)
     for first in range(0, resamples, step):
-        counts = np.stack([_counts(rng, size) for _ in range(min(step, resamples - first))])
-        yield counts, counts.astype(np.float64) @ table / size
-
-
-def _counts(rng: np.random.Generator, size: int) -> NDArray[np.intp]:
-    return np.bincount(rng.integers(0, size, size), minlength=size)
+        counts = np.empty((min(step, resamples - first), size))
+        for row in counts:
+            row[:] = np.bincount(rng.integers(0, size, size), minlength=size)
+        yield counts, counts @ table / size
 
 
 def _interval(value: float, drawn: Floats, level: float) -> Interval:

@@ -18,7 +18,7 @@ _ROOT_2PI = float(np.sqrt(2 * np.pi))
 def gaussian_crps(mu: Values, sigma: Values, true: Values) -> Floats:
     """CRPS of a Gaussian, sigma (w (2 Phi(w) - 1) + 2 phi(w) - 1 / sqrt(pi)), w = (z - mu) / sigma.
 
-    Gneiting & Raftery 2007, Eq. 21.
+    Gneiting et al. 2005.
 
     Returns
     -------
@@ -42,7 +42,7 @@ def gaussian_pit(mu: Values, sigma: Values, true: Values) -> Floats:
 
 
 def mixture_crps(weights: Values, mu: Values, sigma: Values, true: Values) -> Floats:
-    """CRPS of a mixture of Gaussians (Grimit et al. 2006, Eq. 5).
+    """CRPS of a mixture of Gaussians (Grimit et al. 2006).
 
     With A(m, s) the mean distance from 0 of a Gaussian, sum_i w_i A(z - mu_i, sigma_i) -
     1/2 sum_ij w_i w_j A(mu_i - mu_j, sqrt(sigma_i^2 + sigma_j^2)).

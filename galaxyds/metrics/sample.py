@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from galaxyds.metrics import order
+from galaxyds.metrics.order import Ordered
 from galaxyds.metrics.values import Floats, Values, redshifts
 
 Term: TypeAlias = "Callable[[Sample], Floats]"
@@ -76,14 +77,14 @@ class Sample:
         return float(self.true.mean())
 
     @cached_property
-    def d_ordered(self) -> Floats:
+    def d_ordered(self) -> Ordered:
         """d, ascending."""
-        return np.sort(self.d)
+        return Ordered(self.d[self.d_order])
 
     @cached_property
-    def dz_ordered(self) -> Floats:
+    def dz_ordered(self) -> Ordered:
         """dz, ascending."""
-        return np.sort(self.dz)
+        return Ordered(self.dz[self.dz_order])
 
     @cached_property
     def dz_median(self) -> float:
@@ -135,14 +136,14 @@ class Resample(Sample):
     ----------
     base : Sample
         What was drawn from.
-    counts : ndarray of int, shape (n,)
+    counts : ndarray of float64, shape (n,)
         How often each object was drawn; they sum to n.
     means : mapping
         Mean of every term of the base's ``columns`` over the resample; a term that is not there is
         computed when asked for.
     """
 
-    def __init__(self, base: Sample, counts: NDArray[np.intp], means: Mapping[Term, float]) -> None:
+    def __init__(self, base: Sample, counts: Floats, means: Mapping[Term, float]) -> None:
         self._base = base
         self._counts = counts
         self._means = means
@@ -150,12 +151,12 @@ class Resample(Sample):
     @cached_property
     def predicted(self) -> Floats:
         """Predicted redshifts, repeated, float64 (n,)."""
-        return np.repeat(self._base.predicted, self._counts)
+        return np.repeat(self._base.predicted, self._counts.astype(np.intp))
 
     @cached_property
     def true(self) -> Floats:
         """True redshifts, repeated, float64 (n,)."""
-        return np.repeat(self._base.true, self._counts)
+        return np.repeat(self._base.true, self._counts.astype(np.intp))
 
     @cached_property
     def true_centre(self) -> float:
@@ -163,14 +164,14 @@ class Resample(Sample):
         return self._base.true_centre
 
     @cached_property
-    def d_ordered(self) -> Floats:
+    def d_ordered(self) -> Ordered:
         """d, ascending."""
-        return np.repeat(self._base.d_ordered, self._counts[self._base.d_order])
+        return Ordered(self._base.d_ordered.values, self._counts[self._base.d_order])
 
     @cached_property
-    def dz_ordered(self) -> Floats:
+    def dz_ordered(self) -> Ordered:
         """dz, ascending."""
-        return np.repeat(self._base.dz_ordered, self._counts[self._base.dz_order])
+        return Ordered(self._base.dz_ordered.values, self._counts[self._base.dz_order])
 
     def mean(self, term: Term) -> float:
         """Mean of a term over the objects drawn."""

@@ -12,7 +12,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from galaxyds.errors import StorageError, storage_error
@@ -78,7 +78,8 @@ def publishing(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise storage_error(error, path) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # what went wrong is told by the error above
+            temporary.unlink(missing_ok=True)
 
 
 def publish_bytes(path: Path, data: bytes) -> None:

@@ -8,7 +8,7 @@ import shlex
 import subprocess
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -146,6 +146,8 @@ def run(request: Request, *, report: Reporter = lambda _: None) -> list[tuple[Re
         If the output folder holds another run, is damaged, or cannot be written.
     """
     recipe = request.preset.apply(request.recipe)
+    if recipe.inputs.image is None:  # without convolutions nothing is left to autocast
+        request = replace(request, hardware=replace(request.hardware, precision="fp32"))
     found: list[tuple[Result, Status]] = []
     with processes() as part:
         for division in request.divisions:

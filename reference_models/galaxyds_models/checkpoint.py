@@ -7,12 +7,16 @@ from typing import Any
 
 import msgspec
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from galaxyds.errors import DataIntegrityError, ResumeConflictError
+from galaxyds.errors import DataIntegrityError, ResumeConflictError, missing_extra
 from galaxyds.store.files import publishing
+
+try:
+    from safetensors import SafetensorError, safe_open
+    from safetensors.torch import save_file
+except ImportError as error:
+    raise missing_extra("safetensors", "models", "Training a model") from error
 
 _FORMAT = "galaxyds training 1"
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 Batch = Mapping[str, Tensor]
@@ -70,6 +72,17 @@ class Estimator(nn.Module, ABC):
     def edges(self) -> Tensor | None:
         """Return the bin edges of ``pdf``, (bins + 1,); None without one."""
         return None
+
+
+def full_precision(like: Tensor) -> AbstractContextManager[object]:
+    """Return a context without autocast on the device of ``like``.
+
+    bfloat16 has steps of 0.13 at magnitude 22 and of 0.016 at redshift 2: photometry and heads need
+    32 bits.
+    """
+    if like.device.type == "meta":  # operations are counted there; nothing is computed
+        return nullcontext()
+    return torch.autocast(like.device.type, enabled=False)
 
 
 def count_parameters(module: nn.Module) -> int:

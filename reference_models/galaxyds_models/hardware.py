@@ -122,13 +122,13 @@ def operations_per_object(network: Estimator, batch: Mapping[str, Tensor]) -> fl
     empty = copy.deepcopy(network).to("meta").train()
     inputs = {name: value.to("meta") for name, value in batch.items()}
     with FlopCounterMode(display=False) as counter:
-        empty.objective(empty(inputs), inputs)["loss"].backward()
-    return counter.get_total_flops() / len(batch["redshift"])
+        torch.autograd.backward(empty.objective(empty(inputs), inputs)["loss"])
+    return float(counter.get_total_flops()) / len(batch["redshift"])
 
 
 def _has_fast_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return "amx_bf16" in _processor_flags()
 
 

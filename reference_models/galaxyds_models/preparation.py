@@ -60,7 +60,7 @@ class Preparation:
             If the objects have not what ``inputs`` asks for.
         """
         check_inputs(train, inputs)
-        scales = {
+        scales: dict[str, Scale] = {
             name: _fit(quantity(train, name, inputs), name, inputs.scaling)
             for name in inputs.photometry
         }
@@ -163,9 +163,9 @@ def _apply(values: NDArray[np.float32], scale: Scale) -> NDArray[np.float32]:
     offset, divisor, fill = (np.array(x) for x in (scale.offset, scale.divisor, scale.fill))
     filled = np.where(np.isfinite(values), values, fill)
     scaled = (filled - offset) / divisor
-    if (offset == 0).all() and (divisor == 1).all():
-        return scaled.astype(np.float32)
-    return np.clip(scaled, -_FARTHEST, _FARTHEST).astype(np.float32)
+    if (offset != 0).any() or (divisor != 1).any():
+        scaled = np.clip(scaled, -_FARTHEST, _FARTHEST)
+    return np.asarray(scaled, np.float32)
 
 
 def _image_statistics(

@@ -253,7 +253,7 @@ def _galaxiesml_later() -> tuple[Published, ...]:
         dataset="hsc-galaxiesml/127",
         sample=f"{_OTHER_SPLIT} (Zenodo 10145347)",
         objects=28_640,
-        source="computed from GalaxiesML_pred_z.dat of zjluo-code/LSTM-MDNz-GalaxiesML",
+        source="GalaxiesML_pred_z.dat of zjluo-code/LSTM-MDNz-GalaxiesML",
         tag="computed",
         comparable=False,
     )
@@ -262,7 +262,7 @@ def _galaxiesml_later() -> tuple[Published, ...]:
         label="MMAE 2025, image only",
         sample="GalaxiesML-Spectra test set, 25 % of the image masked: other galaxies",
         objects=20_181,
-        source="computed from mmae_predictions of astrodatalab/himes_2025",
+        source="mmae_predictions of astrodatalab/himes_2025",
     )
     unmasked = replace(
         masked,

@@ -188,12 +188,11 @@ PRESETS: dict[str, Preset] = {
 
 def adjusted(recipe: Recipe, *, epochs: int | None = None, members: int | None = None) -> Recipe:
     """Return a recipe with some of its numbers replaced, which its name then says."""
-    changes = {"epochs": epochs, "members": members}
-    given = {name: value for name, value in changes.items() if value is not None}
-    if not given:
-        return recipe
-    label = "".join(f"+{name}{value}" for name, value in given.items())
-    return replace(recipe, name=recipe.name + label, **given)
+    if epochs is not None:
+        recipe = replace(recipe, name=f"{recipe.name}+epochs{epochs}", epochs=epochs)
+    if members is not None:
+        recipe = replace(recipe, name=f"{recipe.name}+members{members}", members=members)
+    return recipe
 
 
 def get_preset(name: str) -> Preset:

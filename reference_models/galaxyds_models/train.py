@@ -152,7 +152,8 @@ class _Run:
     def __init__(self, job: Job, engine: Engine) -> None:
         self.job, self.engine = job, engine
         self.device = engine.hardware.device
-        self.network = job.network.to(self.device, memory_format=torch.channels_last)
+        self.network = job.network.to(self.device)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.forward = _wrap(self.network, engine)
         self.optimiser = make_optimiser(self.network, job.recipe.optimiser)
         self.progress = Progress()
@@ -164,7 +165,7 @@ class _Run:
 
     def stream(self) -> AbstractContextManager[Any]:
         """Context that puts a step on this network's own stream."""
-        stream = torch.cuda.Stream(self.device)
+        stream = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream(self.device))
         return torch.cuda.stream(stream)
 
@@ -203,7 +204,7 @@ class _Run:
             outputs = self.forward(batch)
         loss = job.network.objective(outputs, batch)["loss"]
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        torch.autograd.backward(loss)
         if job.recipe.clip is not None:
             nn.utils.clip_grad_norm_(self.network.parameters(), job.recipe.clip)
         self.optimiser.step()
@@ -392,7 +393,7 @@ def _wrap(
     if engine.part.of > 1:
         cuda = engine.hardware.device.type == "cuda"
         if cuda:
-            network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+            network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
         called = DistributedDataParallel(
             network,
             device_ids=[engine.hardware.device.index] if cuda else None,

@@ -37,10 +37,10 @@ def _batch(objects=16, filters=5, seed=0):
     return batch | {"colors": batch["magnitudes"].diff(dim=-1)}
 
 
-def _tiny(name, **changes):
+def _tiny(name, *, features=32, **changes):
     config = ENTRY.recipe(name).config
     image = replace(config.image, layers=TINY.layers, width=TINY.width)
-    return replace(config, image=image, features=32, **changes)
+    return replace(config, image=image, features=features, **changes)
 
 
 def _network(name, filters="ugriz", **changes):
@@ -120,7 +120,7 @@ def test_each_pattern_sees_only_what_it_says(name):
         (photometry, ("z", GENERATED_IMAGE)),
     ):
         for key in keys:
-            assert not torch.isclose(changed[key], first[key], rtol=0, atol=1e-6).any()
+            assert (changed[key] - first[key]).abs().max() > 1e-3
 
 
 def test_the_loss_of_equation_8_by_hand():
@@ -168,8 +168,8 @@ def test_the_adversarial_loss_pushes_generators_and_discriminators_apart():
 @pytest.mark.parametrize("name", ["paper", "released", "photometry", "small-image"])
 def test_it_overfits_one_batch(name):
     recipe = ENTRY.recipe(name)
-    network = _network(name)
-    batch = _only(_batch(), recipe.inputs)
+    network = _network(name, features=128)  # released narrows to a sixteenth of both
+    batch = _only(_batch(8), recipe.inputs)
     optimiser = torch.optim.Adam(network.parameters(), lr=3e-3)
 
     def step():

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from galaxyds_models.estimator import Batch, Estimator, Facts, Outputs
-from galaxyds_models.galaxiesml.layers import full_precision, glorot
+from galaxyds_models.estimator import Batch, Estimator, Facts, Outputs, full_precision
+from galaxyds_models.galaxiesml.layers import glorot
 from galaxyds_models.galaxiesml.variational import VariationalDense
 
 _NARROWEST = 1e-4

@@ -1,23 +1,10 @@
-"""Layers that start as Keras starts them, and photometry that stays in 32 bits."""
+"""Layers that start as Keras starts them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 
-import torch
-from torch import Tensor, nn
-
-
-def full_precision(x: Tensor) -> AbstractContextManager[object]:
-    """Return a context without autocast on the device of ``x``.
-
-    Magnitudes near 22 are 0.125 mag apart in bfloat16, redshifts near 1 are 0.008 apart: neither
-    may go through it.
-    """
-    if x.device.type == "meta":
-        return nullcontext()
-    return torch.autocast(x.device.type, enabled=False)
+from torch import nn
 
 
 def glorot(layer: nn.Linear | nn.Conv2d) -> nn.Module:

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from galaxyds.errors import UsageError
-from galaxyds_models.estimator import Batch, Facts, Outputs
-from galaxyds_models.galaxiesml.layers import full_precision, glorot, perceptron
+from galaxyds_models.estimator import Batch, Facts, Outputs, full_precision
+from galaxyds_models.galaxiesml.layers import glorot, perceptron
 from galaxyds_models.galaxiesml.losses import Loss, Norm
 from galaxyds_models.galaxiesml.point import PointEstimator
 

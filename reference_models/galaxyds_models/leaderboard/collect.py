@@ -16,6 +16,9 @@ from galaxyds_models.published import Published, datasets, published
 from galaxyds_models.results import Result
 from galaxyds_models.rules import Group, findings, grouped
 
+_HUGE = 1e100
+"""Numbers above are no scores, and their squares no floats."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cell:
@@ -280,7 +283,7 @@ def _over_seeds(runs: Sequence[Result], value: Callable[[Result], float | None])
     found: dict[int, list[float]] = {}
     for run in runs:
         number = value(run)
-        if number is None:
+        if number is None or abs(number) > _HUGE:
             return Cell(why=f"seed {run.seed} has no finite value")
         found.setdefault(run.seed, []).append(number)
     means = [fmean(numbers) for numbers in found.values()]

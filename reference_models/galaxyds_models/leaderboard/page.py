@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from functools import cache, partial
 from importlib.resources import files
 from itertools import groupby
 from pathlib import Path
@@ -118,11 +118,12 @@ def _figures(board: Board, row: Row) -> Iterable[tuple[str, str]]:
         yield f"{shown_column.label} by redshift", figures.by_redshift(bins, shown_column)
 
 
+@cache
 def _environment() -> Environment:
     try:
         from jinja2 import Environment, PackageLoader, StrictUndefined
     except ImportError as error:
-        raise missing_extra("jinja2", "torch", "the leaderboard page") from error
+        raise missing_extra("jinja2", "models", "the leaderboard page") from error
     environment = Environment(
         loader=PackageLoader("galaxyds_models.leaderboard"),
         autoescape=True,

@@ -29,7 +29,7 @@ def caption(board: Board) -> str:
     place = board.place
     if not board.smoke and not any(row.runs for row in board.rows):
         return "Real data: published numbers; no result of this kind is recorded yet."
-    nature = board.nature or "nature not recorded"
+    nature = {"full": "whole dataset", "": "nature not recorded"}.get(board.nature, board.nature)
     build = f"{nature}; version {place.version}, manifest {place.manifest[:12]}."
     if place.simulated:
         return f"Simulated sky, comparable with each other only. Data: {build}"

@@ -35,6 +35,7 @@ from galaxyds_models.multimodal.heads import (
     residual_loss,
 )
 from galaxyds_models.multimodal.inception import Cross, InceptionBank
+from galaxyds_models.multimodal.layers import concatenate
 from galaxyds_models.multimodal.modalities import (
     Modality,
     by_size,
@@ -113,7 +114,7 @@ class Multimodal(Estimator):
     def extract(self, image: Tensor) -> Tensor:
         """Run the parallel part: (B, bands, r, c) to (B, channels, r', c')."""
         grouped = self.grouped(image)
-        return torch.cat([branch(image, grouped) for branch in self.branches], 1)
+        return concatenate([branch(image, grouped) for branch in self.branches])
 
     def read(self, features: Tensor, ebv: Tensor) -> Outputs:
         """Run the common part on features (B, channels, r', c') and E(B-V) (B, 1)."""

@@ -6,13 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import torch
 from torch import Tensor, nn
 
 from galaxyds.errors import UsageError
 from galaxyds_models.multimodal.config import PlainWidths, Widths
 from galaxyds_models.multimodal.inception import Cross, InceptionBank
-from galaxyds_models.multimodal.layers import ReluBank, Stem, halve
+from galaxyds_models.multimodal.layers import ReluBank, Stem, concatenate, halve
 from galaxyds_models.multimodal.modalities import Modality
 
 
@@ -83,7 +82,7 @@ class Branches(nn.Module):
         """Return (B, modalities * outputs, r, c)."""
         if grouped:
             return self._run(image, None)
-        return torch.cat([self._run(image, branch) for branch in range(self.count)], 1)
+        return concatenate([self._run(image, branch) for branch in range(self.count)])
 
     def _run(self, image: Tensor, branch: int | None) -> Tensor:
         x: Tensor = self.stem(image, branch)

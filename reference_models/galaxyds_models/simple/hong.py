@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from galaxyds_models.estimator import Batch, Facts, Outputs
-from galaxyds_models.galaxiesml.layers import full_precision, glorot, perceptron
+from galaxyds_models.estimator import Batch, Facts, Outputs, full_precision
+from galaxyds_models.galaxiesml.layers import glorot, perceptron
 from galaxyds_models.galaxiesml.losses import Loss, Norm
 from galaxyds_models.galaxiesml.point import PointEstimator
 

@@ -17,7 +17,7 @@ from galaxyds_models.crossmodal.heads import redshift_head
 from galaxyds_models.crossmodal.layers import mlp
 from galaxyds_models.crossmodal.photometry import GammaEncoder, TokenEncoder
 from galaxyds_models.crossmodal.resnet import ResNet
-from galaxyds_models.estimator import Batch, Estimator, Facts, Outputs
+from galaxyds_models.estimator import Batch, Estimator, Facts, Outputs, full_precision
 from galaxyds_models.redshift_grid import RedshiftGrid
 
 GENERATED_PHOTOMETRY = "z.generated-photometry"
@@ -50,7 +50,7 @@ class PhotometryBranch(nn.Module):
     def forward(self, batch: Batch) -> Tensor:
         """Encode ``magnitudes``, ``colors`` and, where configured, ``errors``."""
         x = torch.stack([batch[quantity].float() for quantity in self.quantities], -1)
-        with _float32(x):
+        with full_precision(x):
             features: Tensor = self.encoder(x, batch["colors"].float())
         return features
 
@@ -71,7 +71,7 @@ class ImageBranch(nn.Module):
     def forward(self, batch: Batch) -> Tensor:
         """Encode ``image``."""
         pooled: Tensor = self.resnet(batch["image"])
-        with _float32(pooled):
+        with full_precision(pooled):
             features: Tensor = self.perceptron(pooled.float())
         return features
 
@@ -121,7 +121,7 @@ class SingleModalNetwork(_RedshiftNetwork):
     def forward(self, batch: Batch) -> Outputs:
         """Return ``z``, the raw answer of the head."""
         real: Tensor = self.encoder(batch)
-        with _float32(real):
+        with full_precision(real):
             generated: Tensor = self.generator(real)
             pair = (real, generated) if self.photometric else (generated, real)
             return {"z": self.head(*pair)}
@@ -169,7 +169,7 @@ class CrossModalNetwork(_RedshiftNetwork):
         ``z`` is there always; the other patterns while evaluating, or where they are trained on.
         """
         photometry, image = self.photometry(batch), self.image(batch)
-        with _float32(image):
+        with full_precision(image):
             false_image = self.image_generator(photometry)
             false_photometry = self.photometry_generator(image)
             outputs: Outputs = {
@@ -222,11 +222,6 @@ def build(config: CrossModalConfig, facts: Facts) -> Estimator:
     """Return the network of a config, for one modality or for both."""
     network = CrossModalNetwork if len(config.modalities) == 2 else SingleModalNetwork
     return network(config, facts)
-
-
-def _float32(like: Tensor) -> torch.autocast:
-    """Return a context without autocast: bfloat16 has steps of 0.016 at redshift 2 to 4."""
-    return torch.autocast(like.device.type, enabled=False)
 
 
 def _image_generator(config: CrossModalConfig) -> nn.Sequential:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from galaxyds.errors import UsageError
-from galaxyds_models.estimator import Batch, Estimator, Facts, Outputs
+from galaxyds_models.estimator import Batch, Estimator, Facts, Outputs, full_precision
 from galaxyds_models.multimodal.config import (
     DEPTH,
     PARALLEL,
@@ -104,7 +104,7 @@ class Multimodal(Estimator):
         """
         features, ebv = self.extract(batch["image"]), batch["ebv"]
         if self.training:
-            return self.read(self._dropped(features) if self.dropout else features, ebv)
+            return self.read(self.drop_some(features) if self.dropout else features, ebv)
         outputs = self.read(features, ebv)
         for name, index in self.without.items():
             partial = self.read(self.keep(features, self.modality_numbers() != index), ebv)
@@ -119,7 +119,8 @@ class Multimodal(Estimator):
     def read(self, features: Tensor, ebv: Tensor) -> Outputs:
         """Run the common part on features (B, channels, r', c') and E(B-V) (B, 1)."""
         latent = self.common(features, self.grouped(features))
-        outputs: Outputs = self.head(torch.cat([latent, ebv.to(latent.dtype)], 1))
+        with full_precision(latent):
+            outputs: Outputs = self.head(torch.cat([latent.float(), ebv.float()], 1))
         return outputs
 
     def grouped(self, x: Tensor) -> bool:
@@ -134,9 +135,12 @@ class Multimodal(Estimator):
         """Set the features of modalities that are not kept, bool (modalities,), to zero."""
         return features * kept[self.owner].to(features.dtype)[:, None, None]
 
-    def _dropped(self, features: Tensor) -> Tensor:
-        # 0 to `dropout` modalities, each number equally likely (Sect. 7.4), as tensors only: no
-        # shape and no branch depends on the draw.
+    def drop_some(self, features: Tensor) -> Tensor:
+        """Drop 0 to ``dropout`` modalities, each number equally likely (Sect. 7.4).
+
+        The others are not made larger for it.  The draw is tensors only: no shape and no branch
+        depends on it.
+        """
         draws = torch.rand(len(self.modalities) + 1, device=features.device)
         rank = draws[1:].argsort().argsort()
         return self.keep(features, rank >= (draws[0] * (self.dropout + 1)).floor())
@@ -179,10 +183,6 @@ class Multimodal(Estimator):
     def edges(self) -> Tensor | None:
         """Bin edges, or None of a network that only regresses."""
         return None if self.head_config.targets == "regression" else self.grid.edges()
-
-    def extra(self) -> dict[str, float]:
-        """Number of modalities."""
-        return {"modalities": float(len(self.modalities))}
 
 
 def build(config: MultimodalConfig, facts: Facts) -> Multimodal:

@@ -7,6 +7,7 @@ from typing import Any
 
 from galaxyds_models.multimodal.config import (
     FAST,
+    PARALLEL,
     TABLE_C1,
     ModalityConfig,
     MultimodalConfig,
@@ -103,8 +104,8 @@ MULTIMODAL: tuple[Recipe, ...] = (
     fast(MultimodalConfig(widths=FAST)),
     small(MultimodalConfig(widths=_SMALL)),
     paper("baseline", "One modality of all bands (Table C.1)", _BASELINE),
-    *map(_stage, ("extremely-early", "very-early", "early", "middle", "late")),
-    *map(_sized, (1, 3, 4, 5)),
+    *(_stage(stage) for stage in PARALLEL),
+    *(_sized(size) for size in (1, 3, 4, 5)),
     _ordered(1, 2),
     _ordered(1, 2, 3),
     _ordered(2, 3),

@@ -1,0 +1,132 @@
+"""A benchmark from the build to the results file: every model, kept, resumed, evaluated again."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from galaxyds.errors import ResumeConflictError, UsageError
+from galaxyds_models.bench import Request, command_line, run
+from galaxyds_models.evaluate import score
+from galaxyds_models.hardware import Hardware
+from galaxyds_models.objects import open_objects
+from galaxyds_models.predictions import read_predictions
+from galaxyds_models.recipe import Inputs, Preset, adjusted
+from galaxyds_models.registry import get_entry, names, parameters
+from galaxyds_models.results import read
+
+CPU = Hardware(device=torch.device("cpu"))
+FEW = Preset(name="smoke", about="for tests", epochs=1, train=16, evaluate=8, batch_size=8)
+
+
+def request_of(root, output, model="galaxiesml-nn", recipe=None, **changes) -> Request:
+    entry = get_entry(model)
+    return Request(
+        entry=entry,
+        recipe=entry.recipe(recipe),
+        preset=FEW,
+        dataset="cfhtls-wide",
+        root=root,
+        output=output,
+        hardware=CPU,
+        resamples=20,
+        **changes,
+    )
+
+
+def cheapest(model):
+    """Name of the recipe with the fewest parameters that the build has everything for."""
+    entry = get_entry(model)
+    fitting = [r for r in entry.recipes if "extinctions" not in r.inputs.photometry]
+    return min(fitting, key=lambda r: parameters(entry, r) or 0).name
+
+
+@pytest.mark.parametrize("model", names())
+def test_every_model_runs_from_the_build_to_the_results(cfhtls_root, tmp_path, model):
+    request = request_of(cfhtls_root, tmp_path, model, cheapest(model))
+    results = [result for result, _ in run(request)]
+    assert read(request.results) == results
+    main = results[0]
+    assert (main.model, main.objects, main.train_objects) == (model, 8, 16)
+    assert main.simulated
+    assert main.dataset == "cfhtls-wide/main"
+    assert main.metrics["sigma_mad"].low <= main.metrics["sigma_mad"].value
+    assert main.validation["sigma_mad"] is not None
+    assert (main.parameters > 0) == (get_entry(model).network is not None)
+
+
+def test_predictions_can_be_scored_again_to_the_same_numbers(cfhtls_root, tmp_path):
+    request = request_of(cfhtls_root, tmp_path, "multimodal", cheapest("multimodal"))
+    ((result, _),) = run(request)
+    (path,) = tmp_path.rglob("predictions.parquet")
+    test = open_objects("cfhtls-wide", "test", root=cfhtls_root, limit=8, pixels=False)
+    again = score(read_predictions(path), test, resamples=20)
+    assert again.metrics == result.metrics
+    assert "crps" in result.metrics
+
+
+def test_a_finished_run_is_kept_and_another_is_refused(cfhtls_root, tmp_path):
+    request = request_of(cfhtls_root, tmp_path, seeds=(3, 4))
+    assert [status for _, status in run(request)] == ["run", "run"]
+    more = dataclasses.replace(request, seeds=(3, 4, 5))
+    assert [status for _, status in run(more)] == ["kept", "kept", "run"]
+    assert [result.seed for result in read(request.results)] == [3, 4, 5]
+    changed = dataclasses.replace(request.recipe, batch_size=4)
+    with pytest.raises(ResumeConflictError, match="another recipe or build"):
+        run(dataclasses.replace(request, recipe=changed))
+
+
+def test_seeds_differ_and_repeat(cfhtls_root, tmp_path):
+    def scatter(output, seeds):
+        request = request_of(cfhtls_root, tmp_path / output, seeds=seeds)
+        return {r.seed: r.metrics["rmse"].value for r, _ in run(request)}
+
+    together = scatter("a", (0, 1))
+    assert together[0] != together[1]
+    assert scatter("b", (1,)) == {1: together[1]}
+
+
+def test_members_are_averaged(cfhtls_root, tmp_path):
+    request = request_of(cfhtls_root, tmp_path, "multimodal", cheapest("multimodal"))
+    preset = dataclasses.replace(FEW, members=2)
+    recipe = dataclasses.replace(request.recipe, members=2)
+    ((both, _),) = run(dataclasses.replace(request, recipe=recipe, preset=preset))
+    assert both.members == 2
+    assert len(list(tmp_path.rglob("member*.safetensors"))) == 2
+
+
+def test_a_recipe_that_needs_what_the_dataset_has_not_is_refused(cfhtls_root, tmp_path):
+    request = request_of(cfhtls_root, tmp_path)
+    recipe = dataclasses.replace(request.recipe, inputs=Inputs(photometry=("extinctions",)))
+    with pytest.raises(UsageError, match="cfhtls-wide/main has no extinctions"):
+        run(dataclasses.replace(request, recipe=recipe))
+
+
+def test_a_real_table_without_images_is_refused_by_an_image_model(survey_data, tmp_path):
+    path = survey_data / "sdss_tables" / "sdss_dr17_star_classification_first20000.csv"
+    request = request_of(None, tmp_path, "multimodal")
+    request = dataclasses.replace(request, dataset="sdss-dr17-quasars", table=path)
+    with pytest.raises(UsageError, match="table without images"):
+        run(request)
+
+
+def test_the_command_in_a_result_makes_it_again(cfhtls_root, tmp_path):
+    request = request_of(cfhtls_root, tmp_path)
+    recipe = adjusted(request.recipe, epochs=3)
+    words = command_line(dataclasses.replace(request, recipe=recipe), recipe, 7, 2)
+    assert words.startswith("galaxyds bench run galaxiesml-nn cfhtls-wide --recipe paper --preset")
+    assert "--seed 7 --division 2" in words
+    assert "--epochs 3" in words
+
+
+def test_what_was_learnt_of_the_training_split_is_written_down(cfhtls_root, tmp_path):
+    request = request_of(cfhtls_root, tmp_path)
+    run(request)
+    (path,) = tmp_path.rglob("preparation.json")
+    scale = json.loads(path.read_text())["scales"]["magnitudes"]
+    train = open_objects("cfhtls-wide", "train", root=cfhtls_root, limit=16, pixels=False)
+    np.testing.assert_allclose(scale["offset"], np.nanmin(train.magnitudes, 0), rtol=1e-6)

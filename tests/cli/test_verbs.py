@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from galaxyds_cli.main import app
 
-VERBS = ("list", "info", "plan", "build", "verify", "preview", "export", "path")
+VERBS = ("list", "info", "plan", "build", "verify", "preview", "export", "path", "leaderboard")
 
 
 def shell(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -37,15 +37,7 @@ class PhotometryBranch(nn.Module):
         if own.kind == "tokens":
             self.encoder = TokenEncoder(bands, features=config.features)
         else:
-            self.encoder = GammaEncoder(
-                bands,
-                len(self.quantities),
-                features=config.features,
-                layers=own.layers,
-                hidden=own.hidden,
-                slope=config.slope,
-                damped=own.damped,
-            )
+            self.encoder = GammaEncoder(bands, own, features=config.features, slope=config.slope)
 
     def forward(self, batch: Batch) -> Tensor:
         """Encode ``magnitudes``, ``colors`` and, where configured, ``errors``."""

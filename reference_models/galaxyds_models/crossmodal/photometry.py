@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from galaxyds_models.crossmodal.config import PhotometryConfig
 from galaxyds_models.crossmodal.layers import mlp
 
 
@@ -73,36 +74,26 @@ class GammaEncoder(nn.Module):
 
     Parameters
     ----------
-    bands, quantities : int
-        n and m: 2 with magnitudes and errors, 1 with magnitudes only.
+    bands : int
+        n.
+    config : PhotometryConfig
+        ``errors``, so that m is 2 or 1, and ``layers``, ``hidden``, ``damped``.
     features : int
         512 in the paper.
-    layers : int
-        L; the paper does not give it.
-    hidden : int
-        Of the perceptron of each layer.
     slope : float
         Of all activations.
-    damped : bool
-        See :class:`BandAttention`.
     """
 
     def __init__(
-        self,
-        bands: int,
-        quantities: int,
-        *,
-        features: int,
-        layers: int,
-        hidden: int,
-        slope: float,
-        damped: bool,
+        self, bands: int, config: PhotometryConfig, *, features: int, slope: float
     ) -> None:
         super().__init__()
+        quantities = 2 if config.errors else 1
+        hidden, damped = config.hidden, config.damped
         self.layers = nn.Sequential(
             *(
                 BandAttention(bands, quantities, hidden=hidden, slope=slope, damped=damped)
-                for _ in range(layers)
+                for _ in range(config.layers)
             )
         )
         entering = bands * quantities + bands - 1

@@ -118,8 +118,8 @@ SMALL = Recipe(
     name="small",
     about="The same architecture with a ResNet of four blocks and 128 features, trained by Adam on "
     "all three input patterns, with alpha = 0.01 (with 0.1 the game disturbs so short a training): "
-    "minutes on a processor with a few thousand objects. Tables without errors give zeros, the mean, "
-    "in their place.",
+    "minutes on a processor with a few thousand objects. Tables without errors give zeros, the "
+    "mean, in their place.",
     config=CrossModalConfig(
         image=_SMALL_RESNET,
         features=128,

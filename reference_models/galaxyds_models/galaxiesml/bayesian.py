@@ -101,9 +101,3 @@ class BayesianNetwork(Estimator):
             "sigma_aleatoric": aleatoric.sqrt(),
             "sigma_epistemic": epistemic.sqrt(),
         }
-
-    def extra(self) -> dict[str, float]:
-        """Return the number of draws of an answer, and the divergence per object, in nats."""
-        with torch.no_grad():
-            kl = float(self.divergence()) / self.objects
-        return {"monte_carlo_samples": float(self.samples), "kl_per_object": kl}

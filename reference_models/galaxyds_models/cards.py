@@ -68,13 +68,27 @@ def _inputs(entry: Entry, place: int) -> str:
 
 
 def _published(rows: list[Published]) -> str:
-    head = "| row | dataset | metric | value | source | note |\n|---|---|---|---:|---|---|\n"
+    groups: dict[tuple[str, str, str], list[Published]] = {}
+    for row in rows:
+        groups.setdefault((row.label, row.dataset, row.source), []).append(row)
+    head = "| row | dataset | numbers | source | note |\n|---|---|---|---|---|\n"
     return head + "\n".join(
-        f"| {_cell(row.label)} | `{row.dataset}` | `{row.metric}` | "
-        f"{'' if row.value is None else f'{row.value:g}'} | {_cell(row.source)} | "
-        f"{_cell(row.why_unknown or row.note)} |"
-        for row in rows
+        f"| {_cell(label)} | `{dataset}` | {_numbers(cells)} | {_cell(source)} | {_notes(cells)} |"
+        for (label, dataset, source), cells in groups.items()
     )
+
+
+def _numbers(cells: list[Published]) -> str:
+    shown = (
+        f"`{cell.metric}` {'unknown' if cell.value is None else f'{cell.value:g}'}"
+        for cell in cells
+    )
+    return ", ".join(dict.fromkeys(shown))
+
+
+def _notes(cells: list[Published]) -> str:
+    told = dict.fromkeys(cell.why_unknown or cell.note for cell in cells)
+    return _cell("; ".join(note for note in told if note))
 
 
 def _count(count: int | None) -> str:

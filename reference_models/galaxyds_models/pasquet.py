@@ -187,12 +187,12 @@ _RECIPES = (
     ),
     Recipe(
         name="small",
-        about="Ours, for processors: a quarter of the widths, batches of 64, one-cycle to 1e-3.",
+        about="Ours, for processors: a quarter of the widths, batches of 32, one-cycle to 1e-3.",
         config=PasquetConfig(scale=0.25),
         inputs=_INPUTS,
         optimiser=Optimiser(kind="adam", lr=1e-3),
         schedule=Schedule(kind="one-cycle", warmup=0.2),
-        batch_size=64,
+        batch_size=32,
         epochs=10,
     ),
 )

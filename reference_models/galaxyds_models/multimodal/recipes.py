@@ -62,12 +62,12 @@ def small(config: Any) -> Recipe:
     """Return a training that a processor of two cores does in minutes on a few thousand objects."""
     return Recipe(
         name="small",
-        about="Ours, for processors: a sixth of the widths, batches of 64, one-cycle to 1e-3.",
+        about="Ours, for processors: a sixth of the widths, batches of 32, one-cycle to 2e-3.",
         config=config,
         inputs=INPUTS,
-        optimiser=Optimiser(kind="adam", lr=1e-3),
+        optimiser=Optimiser(kind="adam", lr=2e-3),
         schedule=Schedule(kind="one-cycle", warmup=0.2),
-        batch_size=64,
+        batch_size=32,
         epochs=10,
     )
 

@@ -280,7 +280,8 @@ def _feed(objects: Objects, recipe: Recipe, data: Data, engine: Engine) -> Feed:
 
 
 def _answers(networks: Sequence[Estimator], feed: Feed, hardware: Hardware) -> Estimates:
-    return combine([predict(n, feed, hardware) for n in networks], networks[0].edges())
+    answers = [predict(network, feed, hardware) for network in networks]
+    return combine(answers, networks[0].edges(), point=networks[0].point)
 
 
 def _edges(network: Estimator) -> NDArray[np.float32] | None:

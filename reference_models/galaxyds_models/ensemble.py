@@ -7,16 +7,19 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from galaxyds_models.estimator import Point
 from galaxyds_models.redshift_grid import RedshiftGrid
 
 Estimates = dict[str, Tensor]
 
 
-def combine(members: Sequence[Estimates], edges: Tensor | None) -> Estimates:
+def combine(
+    members: Sequence[Estimates], edges: Tensor | None, *, point: Point = "median"
+) -> Estimates:
     """Average what networks estimate.
 
-    PDFs are averaged (paper 003, Sect. 3.4) and their point estimates taken again, ``z`` being the
-    median; a ``sigma`` becomes that of the mixture of Gaussians; anything else is averaged.
+    PDFs are averaged (paper 003, Sect. 3.4) and their point estimates taken again; a ``sigma``
+    becomes that of the mixture of Gaussians; anything else is averaged.
 
     Parameters
     ----------
@@ -24,6 +27,8 @@ def combine(members: Sequence[Estimates], edges: Tensor | None) -> Estimates:
         As :func:`galaxyds_models.train.predict` returns.
     edges : Tensor of float32, shape (bins + 1,), or None
         Of equal bins; None where there is no PDF.
+    point : str
+        What ``z`` is of a PDF.
 
     Returns
     -------
@@ -39,7 +44,7 @@ def combine(members: Sequence[Estimates], edges: Tensor | None) -> Estimates:
         combined["sigma"] = (second - combined["z"] ** 2).clamp_min(0).sqrt()
     if "pdf" in stacked and edges is not None:
         grid = RedshiftGrid(low=edges[0].item(), high=edges[-1].item(), bins=len(edges) - 1)
-        combined["z"] = grid.median(combined["pdf"])
+        combined["z"] = (grid.mean if point == "mean" else grid.median)(combined["pdf"])
         combined["z_mean"] = grid.mean(combined["pdf"])
         combined["z_mode"] = grid.mode(combined["pdf"])
     return combined

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,7 @@ Batch = Mapping[str, Tensor]
 (B, 1).
 """
 Outputs = dict[str, Tensor]
+Point = Literal["median", "mean"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,7 +51,14 @@ class Estimator(nn.Module, ABC):
 
     ``forward`` alone is compiled, autocast and distributed; it must not depend on the values of a
     batch (no ``.item()``, no shapes made from data).
+
+    Attributes
+    ----------
+    point : str
+        What ``z`` is of a PDF, ``median`` or ``mean``; an ensemble takes it of the averaged one.
     """
+
+    point: ClassVar[Point] = "median"
 
     @abstractmethod
     def forward(self, batch: Batch) -> Outputs:

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from galaxyds.errors import UsageError
-from galaxyds_models.estimator import Batch, Estimator, Facts, Outputs, full_precision
+from galaxyds_models.estimator import Batch, Estimator, Facts, Outputs, Point, full_precision
 from galaxyds_models.multimodal.heads import choose_grid, class_loss, pdf_estimates
 from galaxyds_models.multimodal.layers import ConvBank, dense, halve, prelu, same_pool
 from galaxyds_models.recipe import ImageInput, Inputs, Optimiser, Recipe, Schedule
@@ -112,6 +113,8 @@ class Pasquet(Estimator):
     UsageError
         If there are no images of 8 pixels or more.
     """
+
+    point: ClassVar[Point] = "mean"
 
     def __init__(self, config: PasquetConfig, facts: Facts) -> None:
         super().__init__()

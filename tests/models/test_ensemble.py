@@ -41,3 +41,14 @@ def test_sigma_is_that_of_the_mixture():
 def test_one_member_is_left_as_it_is():
     alone = {"z": torch.tensor([0.3]), "z.generated-image": torch.tensor([0.4])}
     assert combine([alone], None) is alone
+
+
+def test_the_mean_is_taken_where_the_model_says_so():
+    grid = RedshiftGrid(low=0, high=1, bins=10)
+    members = [
+        {"z": torch.tensor([z]), "pdf": torch.eye(10)[[k]]} for z, k in ((0.05, 0), (0.95, 9))
+    ]
+    third = {"z": torch.tensor([0.05]), "pdf": torch.eye(10)[[0]]}
+    combined = combine([*members, third], grid.edges(), point="mean")
+    assert combined["z"].item() == pytest.approx((0.05 + 0.95 + 0.05) / 3, abs=1e-6)
+    assert combine([*members, third], grid.edges())["z"].item() == pytest.approx(0.075, abs=1e-6)

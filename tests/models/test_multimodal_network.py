@@ -275,13 +275,15 @@ def test_autocast_leaves_heads_in_32_bits():
 
 def test_it_learns_one_batch_by_heart():
     network, given = make(widths=Widths(scale=0.1)), batch(2)
-    given["image"] = given["image"][:, :, :56, :56] + torch.randn(2, 4, 1, 1)
-    optimiser = torch.optim.Adam(network.parameters(), lr=3e-3)
+    given["image"] = given["image"][:, :, :56, :56] + 3 * torch.randn(2, 4, 1, 1)
+    optimiser = torch.optim.Adam(network.parameters(), lr=5e-3)
     losses = []
-    for _ in range(100):
+    for _ in range(120):
         loss = network.objective(network(given), given)["loss"]
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
         losses.append(loss.item())
-    assert min(losses[-5:]) < 0.1 * losses[0]  # two objects that look alike give log 2
+        if losses[-1] < 0.1 * losses[0]:  # two objects that look alike would stay at log 2
+            return
+    pytest.fail(f"the loss went from {losses[0]:.2f} to {losses[-1]:.2f}")

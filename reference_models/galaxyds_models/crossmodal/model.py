@@ -6,6 +6,8 @@ modality behind a gradient reversal, a head for the extinctions, a head for the 
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -17,7 +19,7 @@ from galaxyds_models.crossmodal.heads import redshift_head
 from galaxyds_models.crossmodal.layers import mlp
 from galaxyds_models.crossmodal.photometry import GammaEncoder, TokenEncoder
 from galaxyds_models.crossmodal.resnet import ResNet
-from galaxyds_models.estimator import Batch, Estimator, Facts, Outputs, full_precision
+from galaxyds_models.estimator import Batch, Estimator, Facts, Outputs, Point, full_precision
 from galaxyds_models.redshift_grid import RedshiftGrid
 
 GENERATED_PHOTOMETRY = "z.generated-photometry"
@@ -70,6 +72,8 @@ class ImageBranch(nn.Module):
 
 class _RedshiftNetwork(Estimator):
     """What is common to one and two modalities: the redshift head, its loss and its answers."""
+
+    point: ClassVar[Point] = "mean"
 
     def __init__(self, config: CrossModalConfig, facts: Facts) -> None:
         super().__init__()

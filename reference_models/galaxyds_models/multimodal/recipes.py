@@ -31,9 +31,10 @@ _SMALL = Widths(scale=0.16, multiple=8)
 
 def paper(name: str, change: str, config: Any, *, members: int = 3) -> Recipe:
     """Return the paper's training of a config; ``change`` says what the config is."""
+    training = _UNSTATED if name == "paper" else "Trained as `paper`."
     return Recipe(
         name=name,
-        about=f"{change}. {_UNSTATED}",
+        about=f"{change}. {training}",
         config=config,
         inputs=INPUTS,
         optimiser=Optimiser(kind="adam", lr=1e-4),

@@ -186,8 +186,7 @@ def main() -> None:
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--compile", default="auto", help="a mode of torch.compile, or none")
     options = parser.parse_args()
-    compiled = None if options.compile == "none" else options.compile
-    hardware = Hardware.choose(options.device, options.precision, compiled=compiled)
+    hardware = Hardware.choose(options.device, options.precision, compiled=options.compile)
     steps = options.steps or (40 if hardware.device.type == "cuda" else 4)
     print(f"{hardware.name}, {hardware.precision}, compile {hardware.compiled}, "
           f"torch {torch.__version__}, {steps} steps an epoch", flush=True)  # fmt: skip

@@ -50,6 +50,9 @@ def run(
         typer.Option("--division", "--fold", metavar="N", help="Repeat it for several."),
     ] = None,
     precision: Annotated[str, typer.Option("--precision", help="auto, fp32 or bf16.")] = "auto",
+    compiled: Annotated[
+        str, typer.Option("--compile", metavar="MODE", help="auto, none, or of torch.compile.")
+    ] = "auto",
     epochs: Annotated[
         int | None, typer.Option("--epochs", min=1, help="Instead of the recipe's.")
     ] = None,
@@ -89,7 +92,7 @@ def run(
         divisions=tuple(division or [0]),
         root=root,
         table=table,
-        hardware=Hardware.choose(device, check_precision(precision)),
+        hardware=Hardware.choose(device, check_precision(precision), compiled=compiled),
         split=split,
         output=output,
         code=code,
@@ -100,6 +103,8 @@ def run(
         typer.echo("interrupted: what was finished is kept; run the same command again", err=True)
         raise typer.Exit(130) from None
     results = [result for result, _ in found]
+    if not results:  # another process of torchrun writes and shows them
+        return
     if as_json:
         import msgspec
 

@@ -48,14 +48,23 @@ class Hardware:
 
     @classmethod
     def choose(
-        cls, device: str = "auto", precision: Precision = "auto", *, compiled: str | None = "auto"
+        cls, device: str = "auto", precision: Precision = "auto", *, compiled: str = "auto"
     ) -> Hardware:
         """Choose what is not named: CUDA before the processor, bf16 and compiling where they pay.
+
+        Parameters
+        ----------
+        device : str
+            ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        precision : str
+            ``auto``, ``fp32`` or ``bf16``.
+        compiled : str
+            ``auto``, ``none``, or a mode of ``torch.compile``.
 
         Raises
         ------
         UsageError
-            If the device is not there.
+            If the device or the mode is not there.
         """
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -67,9 +76,13 @@ class Hardware:
             raise UsageError(f"no device '{device}': choose auto, cpu or cuda") from error
         if precision == "auto":
             precision = "bf16" if _has_fast_bf16(chosen) else "fp32"
+        modes = ("none", "default", "reduce-overhead", "max-autotune")
         if compiled == "auto":
-            compiled = "default" if chosen.type == "cuda" else None
-        return cls(device=chosen, precision=precision, compiled=compiled)
+            compiled = "default" if chosen.type == "cuda" else "none"
+        if compiled not in modes:
+            raise UsageError(f"no mode '{compiled}' of compiling: choose auto, {', '.join(modes)}")
+        mode = None if compiled == "none" else compiled
+        return cls(device=chosen, precision=precision, compiled=mode)
 
     def autocast(self) -> AbstractContextManager[object]:
         """Context of a forward pass."""

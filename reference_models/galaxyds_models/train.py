@@ -233,6 +233,8 @@ class _Run:
         self._tell((train_loss, validation_loss, scatter), rate, better)
 
     def _tell(self, scores: tuple[float, float, float], rate: float, better: bool) -> None:
+        if self.engine.part.rank:
+            return
         if self._operations is None:
             first = next(iter(self.job.validation.batches([np.arange(2)])))
             self._operations = operations_per_object(self.network, first)

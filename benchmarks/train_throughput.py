@@ -3,7 +3,9 @@
 Forward, backward and optimiser step on noise of the papers' shapes.  ``plain`` is what a first
 script does: float32 tensors in memory in the default layout, an unfused optimiser, no autocast, no
 compiling, modalities in a Python loop.  ``engine`` is ``galaxyds_models.train`` with its feed
-(float16 store, standardising, augmentation), as ``galaxyds bench run`` uses it.
+(float16 store, standardising, augmentation), as ``galaxyds bench run`` uses it.  ``plain`` copies
+each batch to the device from pageable memory and reads the loss in every step, as first scripts do;
+matrix products and convolutions are exact float32 in it, without TF32.
 
     python benchmarks/train_throughput.py                    # every case
     python benchmarks/train_throughput.py --cases multimodal-9 baseline-9 --steps 8
@@ -152,6 +154,7 @@ def measure(case: Case, steps: int, hardware: Hardware) -> dict[str, object]:
     recipe = get_entry(case.model).recipe(case.recipe)
     recipe = dataclasses.replace(recipe, batch_size=batch, epochs=2, members=1, patience=None)
     objects = objects_of(case.facts, steps * batch)
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     torch.manual_seed(0)
     ours = engine_rate(case, recipe, objects, hardware)
     plain = plain_rate(case, recipe, objects, hardware.device)

@@ -43,7 +43,7 @@ def run(
     ] = "default",
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")] = "auto",
     seed: Annotated[
-        list[int] | None, typer.Option("--seed", metavar="N", help="Repeat it for several.")
+        list[int] | None, typer.Option("--seed", min=0, metavar="N", help="Repeat it for several.")
     ] = None,
     division: Annotated[
         list[int] | None,

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from galaxyds import __version__
-from galaxyds.errors import ResumeConflictError, UsageError
+from galaxyds.errors import DataIntegrityError, ResumeConflictError, UsageError, one_line
 from galaxyds.refs import to_snake
 from galaxyds.store.files import publish_bytes, sha256
 from galaxyds_models.distributed import processes, wait_for_all
@@ -32,10 +32,11 @@ from galaxyds_models.predictions import Predictions, write_predictions
 from galaxyds_models.preparation import Preparation, check_inputs, features
 from galaxyds_models.recipe import Preset, Recipe
 from galaxyds_models.registry import Entry
-from galaxyds_models.results import Result, append
+from galaxyds_models.results import Result, append, read
 from galaxyds_models.tables import open_any
 from galaxyds_models.train import Engine, EpochReport, Job, predict, train
 
+_RECORD = "result.json"
 _FEWEST = 2
 """Objects that a split needs for a training and its scores."""
 
@@ -64,6 +65,8 @@ class Request:
         Link to the code, for the results.
     resamples : int
         Of the bootstrap.
+    processes : int
+        That train each network; :func:`run` fills it in.
     """
 
     entry: Entry
@@ -79,6 +82,7 @@ class Request:
     output: Path = Path("runs")
     code: str = ""
     resamples: int = 1000
+    processes: int = 1
 
     @property
     def results(self) -> Path:
@@ -149,10 +153,14 @@ def run(request: Request, *, report: Reporter = lambda _: None) -> list[tuple[Re
     if recipe.inputs.image is None:  # without convolutions nothing is left to autocast
         request = replace(request, hardware=replace(request.hardware, precision="fp32"))
     found: list[tuple[Result, Status]] = []
-    with processes() as part:
+    with processes(request.hardware.device) as part:
+        request = replace(request, processes=part.of)
         for division in request.divisions:
             data = load(request, recipe, division)
             kept = {seed: _kept(request, recipe, data, seed) for seed in request.seeds}
+            if part.rank == 0:
+                for results in kept.values():
+                    append_missing(request.results, results)
             missing = [seed for seed, results in kept.items() if not results]
             made = _run_division(request, recipe, data, missing, part=part, report=report)
             for seed in request.seeds:
@@ -234,16 +242,15 @@ def _train_networks(
     test = _feed(data.test, recipe, data, engine)
     outcomes = {}
     for seed, members in jobs.items():
-        networks = [job.network for job in members]
-        seconds = sum(progress[job.label].seconds for job in members)
-        steps = sum(len(progress[job.label].history) for job in members)
+        spent = [progress[job.label] for job in members]
+        training = sum(p.training_seconds for p in spent)
         outcomes[seed] = Outcome(
-            validation=_answers(networks, feeds[1], engine.hardware),
-            test=_answers(networks, test, engine.hardware),
-            parameters=count_parameters(networks[0]),
-            seconds=seconds,
-            speed=steps * len(data.train) / seconds if seconds else None,
-            edges=_edges(networks[0]),
+            validation=_answers(members, feeds[1], engine.hardware),
+            test=_answers(members, test, engine.hardware),
+            parameters=count_parameters(members[0].network),
+            seconds=sum(p.seconds for p in spent),
+            speed=sum(p.objects for p in spent) / training if training else None,
+            edges=_edges(members[0].network),
         )
     return outcomes
 
@@ -279,9 +286,10 @@ def _feed(objects: Objects, recipe: Recipe, data: Data, engine: Engine) -> Feed:
     return Feed(objects, recipe.inputs, preparation=data.preparation, device=device)
 
 
-def _answers(networks: Sequence[Estimator], feed: Feed, hardware: Hardware) -> Estimates:
-    answers = [predict(network, feed, hardware) for network in networks]
-    return combine(answers, networks[0].edges(), point=networks[0].point)
+def _answers(members: Sequence[Job], feed: Feed, hardware: Hardware) -> Estimates:
+    answers = [predict(job.network, feed, hardware, seed=job.seed) for job in members]
+    first = members[0].network
+    return combine(answers, first.edges(), point=first.point)
 
 
 def _edges(network: Estimator) -> NDArray[np.float32] | None:
@@ -317,7 +325,7 @@ def _write(
         model=request.entry.name,
         seed=seed,
         code=request.code or code_version(),
-        hardware=f"{request.hardware.name}, {request.hardware.precision}",
+        hardware=hardware_words(request),
         software=software_versions(),
         command=command_line(request, recipe, seed, data.train.division),
         predictions=sha256(path),
@@ -336,11 +344,10 @@ def _write(
         )
         for result in as_results(scored, data.test, origin, validation=chosen)
     ]
-    for result in results:
-        append(request.results, result)
-    # Written last: a run with this file is complete, and is not appended again.
-    record = {"digest": _digest(request, recipe, data, seed), "results": results}
-    publish_bytes(folder / "result.json", msgspec.json.encode(record))
+    # Written first: what a kill leaves out of the results file, the next call appends.
+    record = _Record(digest=_digest(request, recipe, data, seed), results=results)
+    publish_bytes(folder / _RECORD, msgspec.json.encode(record))
+    append_missing(request.results, results)
     return results
 
 
@@ -389,7 +396,9 @@ def _digest(request: Request, recipe: Recipe, data: Data, seed: int) -> str:
         "split": request.split,
         "division": data.train.division,
         "objects": [len(objects) for objects in (data.train, data.validation, data.test)],
+        "facts": asdict(data.facts()),
         "precision": request.hardware.precision,
+        "processes": request.processes,
         "seed": seed,
     }
     return hashlib.sha256(msgspec.json.encode(inputs, order="deterministic")).hexdigest()
@@ -397,13 +406,21 @@ def _digest(request: Request, recipe: Recipe, data: Data, seed: int) -> str:
 
 def _kept(request: Request, recipe: Recipe, data: Data, seed: int) -> list[Result]:
     """Results that an earlier call with the same inputs finished; none if it did not."""
-    path = _folder(request, recipe, data, seed) / "result.json"
+    path = _folder(request, recipe, data, seed) / _RECORD
     if not path.exists():
         return []
-    record = msgspec.json.decode(path.read_bytes(), type=_Record)
+    try:
+        record = msgspec.json.decode(path.read_bytes(), type=_Record)
+    except msgspec.MsgspecError as error:
+        raise DataIntegrityError(
+            f"{path} is no record of a finished run ({one_line(str(error))}): remove it to predict "
+            "and score again from the checkpoints beside it",
+            file=str(path),
+        ) from error
     if record.digest != _digest(request, recipe, data, seed):
         raise ResumeConflictError(
-            f"{path.parent} holds the result of another recipe or build: choose another --output",
+            f"{path.parent} holds the result of another recipe, build, precision or number of "
+            "processes: choose another --output",
             path=str(path.parent),
         )
     return record.results
@@ -412,6 +429,20 @@ def _kept(request: Request, recipe: Recipe, data: Data, seed: int) -> list[Resul
 class _Record(msgspec.Struct):
     digest: str
     results: list[Result]
+
+
+def append_missing(path: Path, results: Sequence[Result]) -> None:
+    """Append those results that a results file has not yet."""
+    there = read(path) if path.exists() else []
+    for result in results:
+        if result not in there:
+            append(path, result)
+
+
+def hardware_words(request: Request) -> str:
+    """Device, how many of them, and precision, for the results."""
+    count = f"{request.processes} x " if request.processes > 1 else ""
+    return f"{count}{request.hardware.name}, {request.hardware.precision}"
 
 
 def software_versions() -> str:
@@ -425,28 +456,32 @@ def software_versions() -> str:
 def code_version() -> str:
     """Version of the package, with the commit where it runs from a checkout."""
     try:
-        found = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--exclude=*"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=10,
-        )
+        # Installed inside somebody else's checkout, this file is none of that repository's.
+        _git("ls-files", "--error-unmatch", Path(__file__).name)
+        commit = _git("describe", "--always", "--dirty", "--exclude=*")
     except (OSError, subprocess.SubprocessError):
         return f"galaxyds {__version__}"
-    return f"galaxyds {__version__}, commit {found.stdout.strip()}"
+    return f"galaxyds {__version__}, commit {commit}"
+
+
+def _git(*words: str) -> str:
+    folder = Path(__file__).parent
+    found = subprocess.run(
+        ["git", *words], cwd=folder, capture_output=True, text=True, check=True, timeout=10
+    )
+    return found.stdout.strip()
 
 
 def command_line(request: Request, recipe: Recipe, seed: int, division: int) -> str:
     """Return the command that makes one result again."""
-    name = recipe.name.partition("+")[0]  # what `adjusted` added
+    name, *adjustments = recipe.name.split("+")
     words = ["galaxyds", "bench", "run", request.entry.name, request.dataset]
     words += ["--recipe", name, "--preset", request.preset.name]
     words += ["--seed", str(seed), "--division", str(division)]
     words += ["--precision", request.hardware.precision]
-    if name != recipe.name:
-        words += ["--epochs", str(request.recipe.epochs), "--members", str(request.recipe.members)]
+    for adjustment in adjustments:  # as `adjusted` names them
+        option = adjustment.rstrip("0123456789")
+        words += [f"--{option}", adjustment.removeprefix(option)]
     if request.split != "test":
         words += ["--split", request.split]
     if request.table is not None:

@@ -36,8 +36,11 @@ class Progress(msgspec.Struct, kw_only=True):
         Of the steps of the epoch that has begun.
     finished : bool
         Whether nothing is left to do.
-    seconds : float
-        Spent on steps and validation.
+    seconds, training_seconds : float
+        Spent on steps and validation, and on steps alone, compiling included; of networks that take
+        turns, each one's share.
+    objects : int
+        Trained on, every pass counted.
     """
 
     step: int = 0
@@ -47,6 +50,8 @@ class Progress(msgspec.Struct, kw_only=True):
     loss_sum: float = 0.0
     finished: bool = False
     seconds: float = 0.0
+    training_seconds: float = 0.0
+    objects: int = 0
 
 
 def save(
@@ -110,8 +115,8 @@ def load(
     metadata, tensors = read(path)
     if metadata["digest"] != digest:
         raise ResumeConflictError(
-            f"{path} was begun with another recipe, build or seed: choose another --output, or "
-            "remove that folder to begin anew",
+            f"{path} was begun with another recipe, build, seed, precision or number of "
+            "processes: choose another --output, or remove that folder to begin anew",
             path=str(path),
         )
     network.load_state_dict(_below(tensors, "network."))

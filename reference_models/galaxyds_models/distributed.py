@@ -13,8 +13,13 @@ from galaxyds_models.feed import Part
 
 
 @contextmanager
-def processes() -> Iterator[Part]:
+def processes(device: torch.device) -> Iterator[Part]:
     """Join the group that ``torchrun`` describes in the environment; alone without one.
+
+    Parameters
+    ----------
+    device : torch.device
+        Where networks run: on CUDA each process takes the card of its local rank.
 
     Yields
     ------
@@ -25,13 +30,22 @@ def processes() -> Iterator[Part]:
     if size == 1:
         yield Part()
         return
-    if torch.cuda.is_available():
+    if device.type == "cuda":
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
         yield Part(rank=distributed.get_rank(), of=size)
     finally:
         distributed.destroy_process_group()
+
+
+def agree(numbers: tuple[float, float]) -> tuple[float, float]:
+    """Return what the first process found, so that all decide alike; alone, one's own."""
+    if not distributed.is_initialized():
+        return numbers
+    told: list[tuple[float, float]] = [numbers]
+    distributed.broadcast_object_list(told, src=0)
+    return told[0]
 
 
 def wait_for_all() -> None:

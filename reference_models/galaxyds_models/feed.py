@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from galaxyds_models.objects import Objects
 
 Rows = NDArray[np.int64]
-_SHARE = 0.6
+_SHARE = 0.5
 """Largest share of the free memory that images may take."""
 
 
@@ -78,32 +78,37 @@ class Feed:
 
     def batches(self, places: Sequence[Rows]) -> Iterator[dict[str, Tensor]]:
         """Yield one batch per list of places in the objects, in that order."""
+        if not places:
+            return
+        # One copy to the device for all of them: a copy in every step would make the host wait.
+        whole = torch.from_numpy(np.concatenate(places)).to(self.device)
+        indices = torch.split(whole, [len(rows) for rows in places])
         if self.inputs.image is None:
-            yield from (self._table(rows) for rows in places)
+            yield from (self._table(index) for index in indices)
         elif self._images is not None:
-            for rows in places:
-                index = torch.from_numpy(rows).to(self.device)
-                yield self._with_image(self._table(rows), self._images[index])
+            for index in indices:
+                yield self._with_image(self._table(index), self._images[index])
         else:
-            yield from self._streamed(places)
+            yield from self._streamed(places, indices)
 
-    def _streamed(self, places: Sequence[Rows]) -> Iterator[dict[str, Tensor]]:
+    def _streamed(
+        self, places: Sequence[Rows], indices: Sequence[Tensor]
+    ) -> Iterator[dict[str, Tensor]]:
         assert self.objects.dataset is not None
         assert self.inputs.image is not None
         loader = BatchLoader(self.objects.dataset, max((len(rows) for rows in places), default=1))
         read = loader.read([self.objects.rows[rows] for rows in places])
-        for rows, sample in zip(places, read, strict=True):
+        for index, sample in zip(indices, read, strict=True):
             pixels = compress(sample["image"], self.inputs.image.compression)
             if self.device.type == "cuda":
                 pixels = pixels.pin_memory().to(self.device, non_blocking=True)
-            yield self._with_image(self._table(rows), pixels)
+            yield self._with_image(self._table(index), pixels)
 
     def _with_image(self, table: dict[str, Tensor], pixels: Tensor) -> dict[str, Tensor]:
         image = standardise(pixels, self._mean, self._scale, table.get("band_mask"))
         return {**table, "image": image}
 
-    def _table(self, rows: Rows) -> dict[str, Tensor]:
-        index = torch.from_numpy(rows).to(self.device)
+    def _table(self, index: Tensor) -> dict[str, Tensor]:
         return {name: values[index] for name, values in self._columns.items()}
 
     def _move_columns(self, preparation: Preparation) -> dict[str, Tensor]:
@@ -145,4 +150,6 @@ def _fits(objects: Objects, device: torch.device) -> bool:
 def _free_memory(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
+    if "SC_AVPHYS_PAGES" not in os.sysconf_names:  # not Linux: the mapped file serves
+        return 0
     return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -74,6 +74,10 @@ class Hardware:
             chosen = torch.device(device)
         except RuntimeError as error:
             raise UsageError(f"no device '{device}': choose auto, cpu or cuda") from error
+        if chosen.type not in ("cpu", "cuda"):
+            raise UsageError(f"device '{device}' is not supported: choose auto, cpu or cuda")
+        if (chosen.index or 0) >= max(torch.cuda.device_count(), 1):
+            raise UsageError(f"no device '{device}': there are {torch.cuda.device_count()} cards")
         if precision == "auto":
             precision = "bf16" if _has_fast_bf16(chosen) else "fp32"
         modes = ("none", "default", "reduce-overhead", "max-autotune")

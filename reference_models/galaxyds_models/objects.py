@@ -84,12 +84,13 @@ PHOTOMETRY: dict[str, Photometry] = {
         filters=_SDSS, magnitudes="dered_petro_{}", errors="petro_mag_err_{}",
         extinctions="extinction_{}", ebv="ebv", redshift_range=(0.0, 0.4),
     ),
-    # Ait-Ouahmed et al. 2024, Table 1: no survey goes beyond z = 6.
+    # Lin et al. 2022 classify CFHTLS on 0 <= z <= 4; the few beyond belong to the last class.
     "cfhtls-wide": Photometry(
         filters=_SDSS, magnitudes="mag_{}", errors="mag_err_{}", ebv="ebv",
-        redshift_range=(0.0, 6.0),
+        redshift_range=(0.0, 4.0),
     ),
-    # As above; the catalogue has no magnitudes in u, J, H and Ks.
+    # Ait-Ouahmed et al. 2024, Table 1: no survey goes beyond z = 6.  The catalogue has no
+    # magnitudes in u, J, H and Ks.
     "hsc-deep": Photometry(
         filters=_HSC, magnitudes="{}_cmodel_mag", errors="{}_cmodel_magsigma", ebv="ebv",
         redshift_range=(0.0, 6.0),

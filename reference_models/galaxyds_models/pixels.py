@@ -64,15 +64,15 @@ def turn(images: Tensor, generator: torch.Generator | None = None) -> Tensor:
     images : Tensor, shape (B, bands, N, N)
         Square.
     generator : torch.Generator, optional
-        Of the processor: the choice does not depend on the device.
+        Of the device of ``images``.
 
     Returns
     -------
     Tensor
         Of the same shape.
     """
-    choice = torch.randint(8, (len(images),), generator=generator)
-    return turn_by(images, choice.to(images.device))
+    choice = torch.randint(8, (len(images),), generator=generator, device=images.device)
+    return turn_by(images, choice)
 
 
 def turn_by(images: Tensor, choice: Tensor) -> Tensor:

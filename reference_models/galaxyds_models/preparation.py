@@ -66,9 +66,9 @@ class Preparation:
         }
         if inputs.image is None:
             return cls(scales=scales)
-        mean, deviation = _image_statistics(train, inputs)
-        if not inputs.image.standardise:
-            mean, deviation = np.zeros_like(mean), np.ones_like(deviation)
+        mean, deviation = np.zeros(len(train.bands)), np.ones(len(train.bands))
+        if inputs.image.standardise:
+            mean, deviation = _image_statistics(train, inputs)
         return cls(scales=scales, image_mean=mean.tolist(), image_scale=(1 / deviation).tolist())
 
     def photometry(self, objects: Objects, inputs: Inputs) -> dict[str, Tensor]:

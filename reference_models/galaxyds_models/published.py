@@ -21,6 +21,8 @@ class Published:
     ----------
     model : str
         Name of the reference model that it belongs to; empty for others' models.
+    recipes : tuple of str
+        Recipes of that model which reproduce it; no other one stands beside the number.
     pattern : str
         Which inputs, as in the results.
     label : str
@@ -53,6 +55,7 @@ class Published:
     """
 
     model: str = ""
+    recipes: tuple[str, ...] = ()
     pattern: str = ""
     label: str
     dataset: str
@@ -113,6 +116,7 @@ class _Row:
         return tuple(
             Published(
                 **common,
+                recipes=_RECIPES.get(self.model, ()),
                 metric=metric,
                 value=None if text is None else _value(text),
                 digits=0 if text is None else _digits(text),
@@ -135,6 +139,16 @@ def _digits(text: str) -> int:
     return len(mantissa.lstrip("-0.").replace(".", ""))
 
 
+_RECIPES: dict[str, tuple[str, ...]] = {
+    "crossmodal": ("paper", "paper-patterns"),
+    "hong-mlp": ("paper",),
+    "galaxiesml-nn": ("paper", "released"),
+    "galaxiesml-cnn": ("paper", "released"),
+    "pasquet": ("paper",),
+    "multimodal": ("paper", "sdss", "table-c1", "early"),
+    "multimodal-baseline": ("paper", "sdss", "table-c1"),
+}
+"""By model: the recipes that stand for the one whose numbers its paper prints."""
 _HONG = "SDSS DR17, the set of Hong et al. 2023"
 _WHOLE = "SDSS DR17, extended set of 465,292 quasars"
 
@@ -230,9 +244,15 @@ def _galaxiesml() -> tuple[Published, ...]:
     nn = replace(row, label="Do et al. 2024, NN", model="galaxiesml-nn")
     return (
         *_galaxiesml_cells(row, "0.000100 0.0167 3.77% 0.0615 0.0577", scatter=_SCATTER + _STRAY),
-        *_galaxiesml_cells(nn, "0.00110 0.0315 6.88% 0.133 0.106", scatter=_SCATTER),
+        *_galaxiesml_nn(nn),
         *_galaxiesml_later(),
+        *_galaxiesml_nn(replace(nn, dataset="hsc-galaxiesml/64")),
     )
+
+
+def _galaxiesml_nn(row: _Row) -> tuple[Published, ...]:
+    """Of a network that sees no image: both configs have its galaxies and its split."""
+    return _galaxiesml_cells(row, "0.00110 0.0315 6.88% 0.133 0.106", scatter=_SCATTER)
 
 
 def _galaxiesml_cells(row: _Row, printed: str, *, scatter: str) -> tuple[Published, ...]:

@@ -22,24 +22,55 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, order=True)
+class Place:
+    """What was scored: rows of one place may be compared.
+
+    Attributes
+    ----------
+    dataset, split : str
+        ``name/config``, and which of its objects.
+    simulated : bool
+        Whether it is simulated: by the rows' own word or by the version's label.
+    version, manifest : str
+        Of the build; empty where only published numbers are known.
+    """
+
+    dataset: str
+    split: str
+    simulated: bool
+    version: str = ""
+    manifest: str = ""
+
+    @classmethod
+    def of(cls, result: Result) -> Place:
+        """Return what a row scored."""
+        return cls(
+            dataset=result.dataset,
+            split=result.split,
+            simulated=result.simulated or labelled_simulated(result.version),
+            version=result.version,
+            manifest=result.manifest,
+        )
+
+    @property
+    def has_published(self) -> bool:
+        """Whether published numbers belong here: real data, no local label (a part, a list)."""
+        return not self.simulated and "+" not in self.version
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, order=True)
 class Group:
     """What the rows of one entry have in common.
 
     Attributes
     ----------
-    dataset, version, manifest, split : str
+    place : Place
         What was scored.
-    simulated : bool
-        Whether it is simulated: by the rows' own word or by the version's label.
     model, recipe, preset, pattern : str
         What scored it.
     """
 
-    dataset: str
-    version: str
-    manifest: str
-    split: str
-    simulated: bool
+    place: Place
     model: str
     recipe: str
     preset: str
@@ -49,11 +80,7 @@ class Group:
     def of(cls, result: Result) -> Group:
         """Return the group of a row."""
         return cls(
-            dataset=result.dataset,
-            version=result.version,
-            manifest=result.manifest,
-            split=result.split,
-            simulated=result.simulated or labelled_simulated(result.version),
+            place=Place.of(result),
             model=result.model,
             recipe=result.recipe,
             preset=result.preset,
@@ -62,10 +89,11 @@ class Group:
 
     def label(self) -> str:
         """One line for tables and messages."""
+        place = self.place
         pattern = f", {self.pattern}" if self.pattern else ""
         return one_line(
             f"{self.model} ({self.recipe}, {self.preset}{pattern}) on "
-            f"{self.dataset}:{self.version} {self.split} [{self.manifest[:8]}]"
+            f"{place.dataset}:{place.version} {place.split} [{place.manifest[:8]}]"
         )
 
 
@@ -161,15 +189,17 @@ def _seeds(rows: Sequence[Result]) -> str:
 
 def _elsewhere(group: Group, groups: Mapping[Group, Sequence[Result]]) -> str:
     """Say whether the missing seeds were scored on another build."""
+    here = group.place
     others = [
-        other
+        other.place
         for other in groups
-        if other != group
-        and replace(other, manifest=group.manifest, version=group.version) == group
+        if other.place != here
+        and replace(other.place, version=here.version, manifest=here.manifest) == here
+        and replace(other, place=here) == group
     ]
     if not others:
         return ""
-    names = ", ".join(f"{other.version} [{other.manifest[:8]}]" for other in others)
+    names = ", ".join(f"{place.version} [{place.manifest[:8]}]" for place in others)
     return f"; rows on another build of the same address do not count: {names}"
 
 
@@ -201,17 +231,42 @@ def _manifest(rows: Sequence[Result]) -> str:
 
 
 def _objects(rows: Sequence[Result]) -> str:
-    counts: dict[int, set[int]] = {}
-    for row in rows:
-        counts.setdefault(row.division, set()).add(row.objects)
-    for division, found in counts.items():
-        if len(found) > 1 or min(found) < 1:
-            told = " and ".join(f"{count:,}" for count in sorted(found))
+    for division, found in _by_division(rows, lambda row: row.objects).items():
+        if len(found) > 1 or found[0] < 1:
             return (
-                f"division {division} was scored on {told} objects: "
+                f"division {division} was scored on {_told(found)} objects: "
                 "score every seed on the whole split"
             )
     return ""
+
+
+def _training(rows: Sequence[Result]) -> str:
+    """Find seeds of two trainings under one name, as a recipe that was changed leaves them."""
+    sizes = sorted({row.parameters for row in rows})
+    if len(sizes) > 1:
+        return (
+            f"networks of {_told(sizes)} parameters under one name: train every seed with the same "
+            "code, or name the changed recipe anew"
+        )
+    for division, found in _by_division(rows, lambda row: row.train_objects).items():
+        if len(found) > 1:
+            return (
+                f"division {division} was trained on {_told(found)} objects: "
+                "train every seed on the same ones"
+            )
+    return ""
+
+
+def _by_division(rows: Sequence[Result], count: Callable[[Result], int]) -> dict[int, list[int]]:
+    """Return the distinct counts of each division, sorted."""
+    counts: dict[int, set[int]] = {}
+    for row in rows:
+        counts.setdefault(row.division, set()).add(count(row))
+    return {division: sorted(found) for division, found in counts.items()}
+
+
+def _told(counts: Sequence[int]) -> str:
+    return " and ".join(f"{count:,}" for count in counts)
 
 
 def _origin(rows: Sequence[Result]) -> str:
@@ -294,6 +349,7 @@ RULES: dict[str, Callable[[Sequence[Result]], str]] = {
     "divisions": _divisions,
     "manifest": _manifest,
     "objects": _objects,
+    "training": _training,
     "origin": _origin,
     "preset": _preset,
     "members": _same_size,

@@ -9,27 +9,33 @@ from __future__ import annotations
 
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from galaxyds.errors import UsageError
 from galaxyds_models import checkpoint
 from galaxyds_models.checkpoint import Progress
+from galaxyds_models.distributed import agree
 from galaxyds_models.estimator import Estimator
 from galaxyds_models.feed import Feed, Part, epoch_order, in_batches
 from galaxyds_models.hardware import Hardware, operations_per_object
+from galaxyds_models.optimise import make_optimiser, set_rate
 from galaxyds_models.pixels import turn
-from galaxyds_models.recipe import Optimiser, Recipe, Schedule
+from galaxyds_models.recipe import Recipe
 
 Forward = Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
 _EVALUATION_BATCH = 256
+_END = object()
 
 
 @dataclass(kw_only=True)
@@ -76,6 +82,8 @@ class Engine:
         This process's share of every batch, under ``torchrun``.
     checkpoint_seconds : float
         Time between checkpoints; one is also written after every epoch.
+    together : int
+        Networks that take turns on a card at a time; on a processor it is always one.
     report : callable
         Called with an :class:`EpochReport` after every epoch.
     """
@@ -83,6 +91,7 @@ class Engine:
     hardware: Hardware
     part: Part = field(default_factory=Part)
     checkpoint_seconds: float = 60.0
+    together: int = 8
     report: Callable[[EpochReport], None] = lambda report: None
 
 
@@ -90,7 +99,8 @@ class Engine:
 class EpochReport:
     """What an epoch brought.
 
-    ``utilisation`` is the share of the device's dense bf16 peak, None where that is not known.
+    Speeds are the device's, all networks that take turns on it together; ``utilisation`` is the
+    share of its dense bf16 peak, None where that is not known.
     """
 
     label: str
@@ -125,74 +135,142 @@ def train(jobs: Sequence[Job], engine: Engine) -> list[Progress]:
     ResumeConflictError, DataIntegrityError, StorageError
         If a checkpoint is another training's, damaged, or cannot be written.
     """
-    runs = [_Run(job, engine) for job in jobs]
-    if engine.hardware.device.type == "cuda":
-        _take_turns([(run.steps(), run.stream()) for run in runs])
-    else:
-        for run in runs:
-            for _ in run.steps():
-                pass
-    return [run.progress for run in runs]
+    cuda = engine.hardware.device.type == "cuda"
+    stream = _stream if cuda else lambda device: nullcontext()
+    progress = take_turns(jobs, engine, together=engine.together if cuda else 1, stream=stream)
+    if cuda:
+        torch.cuda.synchronize(engine.hardware.device)
+    return progress
 
 
-def _take_turns(waiting: list[tuple[Iterator[None], AbstractContextManager[Any]]]) -> None:
-    while waiting:
-        still = []
-        for steps, stream in waiting:
-            with stream:
-                if next(steps, False) is None:
-                    still.append((steps, stream))
-        waiting = still
-    torch.cuda.synchronize()
+def take_turns(
+    jobs: Sequence[Job],
+    engine: Engine,
+    *,
+    together: int,
+    stream: Callable[[torch.device], AbstractContextManager[Any]],
+) -> list[Progress]:
+    """Train networks step by step in turns, at most ``together`` of them at a time.
+
+    Parameters
+    ----------
+    jobs, engine
+        As of :func:`train`.
+    together : int
+        Networks under way; the next one begins when one has ended.
+    stream : callable
+        From the device to the context of all steps of one network.
+
+    Returns
+    -------
+    list of Progress
+        One per job.
+    """
+    waiting, active = deque(jobs), deque[tuple[_Run, Iterator[None], AbstractContextManager[Any]]]()
+    progress: dict[int, Progress] = {}
+    clock = _Clock()
+    while waiting or active:
+        while waiting and len(active) < together:
+            run = _Run(waiting.popleft(), engine, clock)
+            active.append((run, run.steps(), stream(engine.hardware.device)))
+        run, steps, context = active.popleft()
+        with context:
+            ended = next(steps, _END) is _END
+        if ended:
+            clock.leave(run)
+            progress[id(run.job)] = run.progress
+        else:
+            active.append((run, steps, context))
+    return [progress[id(job)] for job in jobs]
+
+
+def _stream(device: torch.device) -> AbstractContextManager[Any]:
+    stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+    stream.wait_stream(torch.cuda.current_stream(device))
+    return torch.cuda.stream(stream)
+
+
+class _Clock:
+    """Time on the wall, shared equally among those that take turns."""
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+        self._owed: dict[_Run, float] = {}
+
+    def join(self, run: _Run) -> None:
+        self._share()
+        self._owed[run] = 0.0
+
+    def leave(self, run: _Run) -> None:
+        self._share()
+        del self._owed[run]
+
+    def spent(self, run: _Run) -> float:
+        """Return a run's share of the time since it asked last, in seconds."""
+        self._share()
+        owed, self._owed[run] = self._owed[run], 0.0
+        return owed
+
+    def _share(self) -> None:
+        now = time.monotonic()
+        elapsed, self._last = now - self._last, now
+        for run in self._owed:
+            self._owed[run] += elapsed / len(self._owed)
 
 
 class _Run:
     """A training under way."""
 
-    def __init__(self, job: Job, engine: Engine) -> None:
-        self.job, self.engine = job, engine
+    def __init__(self, job: Job, engine: Engine, clock: _Clock) -> None:
+        self.job, self.engine, self.clock = job, engine, clock
         self.device = engine.hardware.device
         self.network = job.network.to(self.device)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.steps_per_epoch = len(self._batches(0))
+        _check_batches(self._batches(0), engine.part)
         self.forward = _wrap(self.network, engine)
         self.optimiser = make_optimiser(self.network, job.recipe.optimiser)
         self.progress = Progress()
         self.best: dict[str, Tensor] = {}
-        self.steps_per_epoch = len(self._batches(0))
         self._resume()
         self._saved = time.monotonic()
+        clock.join(self)
         self._operations: float | None = None
-
-    def stream(self) -> AbstractContextManager[Any]:
-        """Context that puts a step on this network's own stream."""
-        stream = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
-        stream.wait_stream(torch.cuda.current_stream(self.device))
-        return torch.cuda.stream(stream)
 
     def steps(self) -> Iterator[None]:
         """Train to the end, yielding after every step."""
         job, progress = self.job, self.progress
         while not progress.finished:
-            epoch, begun = divmod(progress.step, self.steps_per_epoch)
-            batches = self.engine.part(self._batches(epoch)[begun:])
+            # Of the history, not of the step: an epoch ends with its validation.
+            begun = progress.step - len(progress.history) * self.steps_per_epoch
+            batches = self.engine.part(self._batches(len(progress.history))[begun:])
             loss = torch.tensor(progress.loss_sum, dtype=torch.float64, device=self.device)
-            started, objects = time.monotonic(), sum(len(rows) for rows in batches)
+            before = progress.objects, progress.training_seconds
             self.network.train()
             for batch in job.train.batches(batches):
                 loss += self._step(batch)
                 progress.step += 1
+                progress.objects += len(batch["redshift"]) * self.engine.part.of
                 if self._checkpoint_is_due():
                     progress.loss_sum = loss.item()
+                    self._spend(training=True)
                     self._save()
                 yield
             progress.loss_sum = 0.0
             train_loss = loss.item() / self.steps_per_epoch  # waits for the device
-            rate = objects * self.engine.part.of / (time.monotonic() - started)
-            self._end_epoch(epoch, train_loss, rate)
-            progress.seconds += time.monotonic() - started
+            self._spend(training=True)
+            seconds = progress.training_seconds - before[1]
+            rate = (progress.objects - before[0]) / seconds if seconds else 0.0
+            self._end_epoch(train_loss, rate)
+            self._spend(training=False)
             self._save()
         if job.recipe.keep == "best" and self.best:
             self.network.load_state_dict(self.best)
+
+    def _spend(self, *, training: bool) -> None:
+        spent = self.clock.spent(self)
+        self.progress.seconds += spent
+        self.progress.training_seconds += spent if training else 0.0
 
     def _step(self, batch: dict[str, Tensor]) -> Tensor:
         job, step = self.job, self.progress.step
@@ -210,9 +288,12 @@ class _Run:
         self.optimiser.step()
         return loss.detach()
 
-    def _end_epoch(self, epoch: int, train_loss: float, rate: float) -> None:
+    def _end_epoch(self, train_loss: float, rate: float) -> None:
         progress, recipe = self.progress, self.job.recipe
-        validation_loss, scatter = validate(self.network, self.job.validation, self.engine.hardware)
+        epoch = len(progress.history)
+        torch.manual_seed(_mix(self.job.seed, progress.step))  # of networks that sample
+        found = validate(self.network, self.job.validation, self.engine.hardware)
+        validation_loss, scatter = agree(found)
         # A loss that is no number is never the best; the first epoch is kept whatever it is.
         best = math.inf if progress.best_loss is None else progress.best_loss
         better = validation_loss < best or not self.best
@@ -254,7 +335,7 @@ class _Run:
             )
         )
 
-    def _batches(self, epoch: int) -> list[np.ndarray[Any, np.dtype[np.int64]]]:
+    def _batches(self, epoch: int) -> list[NDArray[np.int64]]:
         order = epoch_order(len(self.job.train), self.job.seed, epoch)
         return in_batches(order, self.job.recipe.batch_size, whole=True)
 
@@ -283,6 +364,14 @@ class _Run:
             network=self.network,
             best=self.best,
             optimiser=self.optimiser,
+        )
+
+
+def _check_batches(batches: Sequence[NDArray[np.int64]], part: Part) -> None:
+    if len(part(batches)) < len(batches):
+        raise UsageError(
+            f"a batch of {min(map(len, batches))} objects cannot be shared by {part.of} processes: "
+            "start fewer, or train on more objects"
         )
 
 
@@ -346,61 +435,16 @@ def predict(
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 
-def make_optimiser(network: nn.Module, chosen: Optimiser) -> torch.optim.Optimizer:
-    """Make the optimiser that a recipe names, fused where torch has it."""
-    fused = next(network.parameters()).device.type in ("cuda", "cpu")
-    parameters = [p for p in network.parameters() if p.requires_grad]
-    if chosen.kind == "sgd":
-        return torch.optim.SGD(
-            parameters,
-            lr=chosen.lr,
-            momentum=chosen.momentum,
-            weight_decay=chosen.weight_decay,
-            fused=fused,
-        )
-    kind = torch.optim.AdamW if chosen.kind == "adamw" else torch.optim.Adam
-    return kind(
-        parameters,
-        lr=chosen.lr,
-        betas=chosen.betas,
-        weight_decay=chosen.weight_decay,
-        amsgrad=chosen.amsgrad,
-        fused=fused,
-    )
-
-
-def set_rate(optimiser: torch.optim.Optimizer, recipe: Recipe, done: float) -> None:
-    """Set the learning rate for the share of the training that is done."""
-    for group in optimiser.param_groups:
-        group["lr"] = recipe.optimiser.lr * rate_factor(recipe.schedule, done)
-
-
-def rate_factor(schedule: Schedule, done: float) -> float:
-    """Factor of the learning rate, from the share of the training that is done (0 to 1)."""
-    if schedule.warmup and done < schedule.warmup:
-        return (done + 1e-3) / (schedule.warmup + 1e-3)  # the first step is not lost
-    left = (1 - done) / (1 - schedule.warmup)
-    if schedule.kind == "steps":
-        return math.prod(schedule.factor for place in schedule.at if done >= place)
-    if schedule.kind == "cosine":
-        return 0.5 * (1 - math.cos(math.pi * left))
-    return left if schedule.kind == "one-cycle" else 1.0
-
-
 def _wrap(
     network: Estimator, engine: Engine
 ) -> Callable[[Mapping[str, Tensor]], dict[str, Tensor]]:
     """Forward pass as it is called: compiled, and distributed where there are several processes."""
     called: nn.Module = network
     if engine.part.of > 1:
-        cuda = engine.hardware.device.type == "cuda"
-        if cuda:
+        if engine.hardware.device.type == "cuda":
             network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
-        called = DistributedDataParallel(
-            network,
-            device_ids=[engine.hardware.device.index] if cuda else None,
-            find_unused_parameters=True,
-        )
+        # Some recipes leave a head without a loss.
+        called = DistributedDataParallel(network, find_unused_parameters=True)
     mode = engine.hardware.compiled
     return called if mode is None else torch.compile(called, mode=mode)
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shlex
 
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
-from galaxyds.errors import ResumeConflictError, UsageError
+from galaxyds.errors import DataIntegrityError, ResumeConflictError, UsageError
+from galaxyds_cli.main import app
 from galaxyds_models.bench import Request, command_line, run
 from galaxyds_models.evaluate import score
 from galaxyds_models.hardware import Hardware
@@ -76,7 +79,7 @@ def test_a_finished_run_is_kept_and_another_is_refused(cfhtls_root, tmp_path):
     assert [status for _, status in run(more)] == ["kept", "kept", "run"]
     assert [result.seed for result in read(request.results)] == [3, 4, 5]
     changed = dataclasses.replace(request.recipe, batch_size=4)
-    with pytest.raises(ResumeConflictError, match="another recipe or build"):
+    with pytest.raises(ResumeConflictError, match="another recipe, build"):
         run(dataclasses.replace(request, recipe=changed))
 
 
@@ -91,12 +94,40 @@ def test_seeds_differ_and_repeat(cfhtls_root, tmp_path):
 
 
 def test_members_are_averaged(cfhtls_root, tmp_path):
-    request = request_of(cfhtls_root, tmp_path, "multimodal", cheapest("multimodal"))
-    preset = dataclasses.replace(FEW, members=2)
-    recipe = dataclasses.replace(request.recipe, members=2)
-    ((both, _),) = run(dataclasses.replace(request, recipe=recipe, preset=preset))
-    assert both.members == 2
-    assert len(list(tmp_path.rglob("member*.safetensors"))) == 2
+    def answers(members, output):
+        request = request_of(cfhtls_root, tmp_path / output, "multimodal", cheapest("multimodal"))
+        preset = dataclasses.replace(FEW, members=members)
+        recipe = dataclasses.replace(request.recipe, members=members)
+        ((result, _),) = run(dataclasses.replace(request, recipe=recipe, preset=preset))
+        assert result.members == members
+        (path,) = (tmp_path / output).rglob("predictions.parquet")
+        return read_predictions(path).pdf
+
+    alone, both = answers(1, "one"), answers(2, "two")
+    # The first member is the one that is trained alone: the other one follows, and is a PDF.
+    other = 2 * both - alone
+    assert np.abs(other - alone).max() > 1e-6
+    assert other.min() > -1e-6
+    np.testing.assert_allclose(other.sum(1), 1, atol=1e-4)
+
+
+def test_what_a_kill_left_out_of_the_results_file_is_appended(cfhtls_root, tmp_path):
+    request = request_of(cfhtls_root, tmp_path)
+    expected = [result for result, _ in run(request)]
+    request.results.unlink()  # as after a kill between the record and the line
+    assert [status for _, status in run(request)] == ["kept"]
+    assert read(request.results) == expected
+    run(request)
+    assert read(request.results) == expected
+
+
+def test_a_damaged_record_is_named(cfhtls_root, tmp_path):
+    request = request_of(cfhtls_root, tmp_path)
+    run(request)
+    (path,) = tmp_path.rglob("result.json")
+    path.write_bytes(path.read_bytes()[:50])
+    with pytest.raises(DataIntegrityError, match="no record of a finished run"):
+        run(request)
 
 
 def test_a_recipe_that_needs_what_the_dataset_has_not_is_refused(cfhtls_root, tmp_path):
@@ -114,13 +145,18 @@ def test_a_real_table_without_images_is_refused_by_an_image_model(survey_data, t
         run(request)
 
 
-def test_the_command_in_a_result_makes_it_again(cfhtls_root, tmp_path):
+@pytest.mark.parametrize("changes", [{}, {"epochs": 3}, {"epochs": 3, "members": 2}])
+def test_the_command_in_a_result_makes_it_again(cfhtls_root, tmp_path, changes, monkeypatch):
     request = request_of(cfhtls_root, tmp_path)
-    recipe = adjusted(request.recipe, epochs=3)
-    words = command_line(dataclasses.replace(request, recipe=recipe), recipe, 7, 2)
-    assert words.startswith("galaxyds bench run galaxiesml-nn cfhtls-wide --recipe paper --preset")
-    assert "--seed 7 --division 2" in words
-    assert "--epochs 3" in words
+    recipe = adjusted(request.recipe, **changes)
+    words = shlex.split(command_line(dataclasses.replace(request, recipe=recipe), recipe, 7, 2))
+    asked = []
+    monkeypatch.setattr("galaxyds_models.bench.run", lambda made, **_: asked.append(made) or [])
+    CliRunner().invoke(app, words[1:], catch_exceptions=False)
+    (made,) = asked
+    assert made.recipe == recipe
+    assert (made.seeds, made.divisions, made.preset.name) == ((7,), (2,), "smoke")
+    assert made.hardware.precision == request.hardware.precision
 
 
 def test_what_was_learnt_of_the_training_split_is_written_down(cfhtls_root, tmp_path):

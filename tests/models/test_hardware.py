@@ -26,6 +26,12 @@ def test_a_device_that_is_none_is_refused(device):
         Hardware.choose(device)
 
 
+@pytest.mark.parametrize("device", ["mps", "meta"])
+def test_other_devices_are_refused(device):
+    with pytest.raises(UsageError, match="choose auto, cpu or cuda"):
+        Hardware.choose(device)
+
+
 def test_precisions_and_modes_that_are_none_are_refused():
     with pytest.raises(UsageError, match="choose auto, fp32, bf16"):
         check_precision("fp64")

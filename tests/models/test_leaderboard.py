@@ -10,8 +10,10 @@ import pytest
 
 from galaxyds_models.histograms import Histogram
 from galaxyds_models.leaderboard import collect, figures, markdown, page, write_page
+from galaxyds_models.leaderboard.collect import Cell
 from galaxyds_models.leaderboard.columns import column, decimals_for, number, printed
 from galaxyds_models.leaderboard.text import shown, web_link
+from galaxyds_models.leaderboard.words import value
 from galaxyds_models.results import Bin, Interval
 from tests.models.result_rows import make_entry, make_figures, make_result
 
@@ -143,6 +145,35 @@ def test_published_numbers_stand_beside_whole_real_builds_only():
             assert not any(cell.printed for row in board.rows for cell in row.cells.values())
 
 
+@pytest.mark.parametrize(
+    ("address", "trained", "metric", "value"),
+    [
+        ("sdss-qso/extended", "crossmodal paper", "rmse", 0.0865),
+        ("sdss-qso/extended", "crossmodal paper-patterns", "rmse", 0.0865),
+        ("sdss-qso/extended", "crossmodal paper generated-image", "rmse", 0.1035),
+        ("sdss-qso/extended", "crossmodal photometry", "rmse", None),
+        ("sdss-qso/extended", "crossmodal photometry generated-image", "rmse", None),
+        ("sdss-qso/extended", "crossmodal paper+epochs5", "rmse", None),
+        ("sdss-qso/extended", "crossmodal external", "rmse", None),
+        ("sdss-mgs/main", "multimodal early", "sigma_mad", 0.00785),
+        ("sdss-mgs/main", "multimodal baseline", "sigma_mad", None),
+        ("sdss-mgs/main", "multimodal-baseline sdss", "sigma_mad", 0.008),
+        ("hsc-galaxiesml/64", "galaxiesml-nn released", "sigma_mad", 0.0315),
+        ("hsc-galaxiesml/64", "galaxiesml-cnn paper", "sigma_mad", None),
+        ("hsc-galaxiesml/127", "galaxiesml-cnn paper", "sigma_mad", 0.0167),
+    ],
+)
+def test_a_published_number_stands_beside_the_recipes_that_reproduce_it(
+    address, trained, metric, value
+):
+    model, recipe, pattern = (*trained.split(), "")[:3]
+    metrics = {metric: Interval(value=0.1, low=0.05, high=0.15)}
+    rows = make_entry(dataset=address, model=model, recipe=recipe, pattern=pattern, metrics=metrics)
+    board = boards(rows)[address, False, "test"]
+    (ours,) = (row for row in board.rows if row.runs)
+    assert [number.value for number in ours.cells[metric].printed] == [value] * (value is not None)
+
+
 def test_scores_of_other_builds_and_splits_have_other_tables():
     rows = [*make_entry(), *make_entry(manifest="ef" * 32), *make_entry(split="validation")]
     mine = [board for board in collect(rows) if board.place.dataset == "sdss-mgs/main"]
@@ -167,6 +198,44 @@ def test_entries_are_ranked_and_others_are_not():
     assert "not an entry: seeds" in page(collect(rows))
 
 
+def scored(model, divisions, value, **changes):
+    metrics = {"sigma_mad": Interval(value=value, low=0.9 * value, high=1.1 * value)}
+    return [
+        make_result(seed, model=model, division=division, metrics=metrics, **changes)
+        for seed in range(3)
+        for division in divisions
+    ]
+
+
+def ranks(rows):
+    board = boards(rows)["sdss-mgs/main", False, "test"]
+    return [(row.label, row.rank) for row in board.rows if row.runs]
+
+
+def test_only_rows_of_the_same_divisions_are_ranked():
+    rows = [
+        *scored("knn", [0], 0.001),
+        *scored("median", [0, 1, 2], 0.002),
+        *scored("boosting", [0, 1, 2], 0.003),
+        *scored("hong-mlp", [0, 1, 2, 3], 0.004)[:4],
+    ]
+    placed = [("knn", None), ("median", 1), ("boosting", 2), ("hong-mlp", None)]
+    assert ranks(rows) == placed
+    for told in (page(collect(rows)), markdown(collect(rows)).replace("\\", "")):
+        assert told.count("divisions 0 only, not ranked") == 1
+        assert told.count("only, not ranked") == 1
+
+
+def test_of_sets_of_divisions_of_one_size_the_commonest_is_ranked():
+    alone = [*scored("knn", [0], 0.001), *scored("median", [1], 0.002)]
+    assert ranks(alone) == [("knn", 1), ("median", None)]
+    assert ranks([*alone, *scored("boosting", [1], 0.003)]) == [
+        ("knn", None),
+        ("median", 1),
+        ("boosting", 2),
+    ]
+
+
 def test_a_bias_is_ranked_by_its_size_and_a_share_by_most():
     bias, share, unknown = column("bias_mean"), column("within_10"), column("strange")
     assert bias.rank_key(-0.1) > bias.rank_key(0.05)
@@ -181,6 +250,28 @@ def test_digits_follow_the_error():
     assert number(-0.0004, decimals_for(0.02)) == "0.000"
     assert number(-0.31) == "\N{MINUS SIGN}0.31"
     assert (printed(0.101, 4), printed(92.6, 4), printed(8.0, 3)) == ("0.1010", "92.60", "8.00")
+
+
+@pytest.mark.parametrize(
+    ("spread", "error", "told"),
+    [
+        (0.00017, 0.0025, ("0.0804", "± 0.0002")),
+        (0.0, 0.0025, ("0.0804", "")),
+        (None, 0.0025, ("0.0804", "")),
+        (0.012, 0.0025, ("0.080", "± 0.012")),
+        (0.000043, 0.0025, ("0.0804", "± 0.00004")),
+    ],
+)
+def test_digits_are_of_the_larger_error_and_no_spread_is_shown_as_zero(spread, error, told):
+    cell = Cell(value=0.08044, spread=spread, error=error)
+    assert value(column("rmse"), cell) == told
+
+
+def test_the_validation_score_has_the_digits_of_the_metric():
+    same = {"validation": {"sigma_mad": 0.00859291}}
+    rows = boards(make_entry(**same))["sdss-mgs/main", False, "test"].rows
+    ours = next(row for row in rows if row.runs)
+    assert value(column("sigma_mad"), ours.validation) == ("8.59", "")
 
 
 @pytest.fixture(scope="module")
@@ -206,7 +297,7 @@ def test_tables_say_what_they_hold(full):
     told = [words(each) for each in Page(full).all("p", **{"class": "caption"})]
     assert any(text.startswith("Real data: whole dataset; version 1.0.0") for text in told)
     assert any("Simulated sky, comparable with each other only" in text for text in told)
-    assert sum("no result of this kind is recorded yet" in text for text in told) == 9
+    assert sum("no result of this kind is recorded yet" in text for text in told) == 10
     assert "8.20" in full
     assert "± 0.20" in full
     assert "published 7.85" in full

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from galaxyds.metrics import METRICS, PDF_METRICS
 from galaxyds.specs import get_spec
 from galaxyds_models.published import datasets, published
-from galaxyds_models.registry import names
+from galaxyds_models.registry import get_entry, names
 
 
 def cells(dataset: str, label: str, split: str = "test") -> dict[str, float | None]:
@@ -116,6 +118,23 @@ def test_digits_are_those_of_the_source():
     assert digits["Pasquet et al. 2019", "bias_mean"] == 1
     assert digits["Treyer et al. 2023", "sigma_mad"] == 3
     assert digits["LSTM-MDNz 2026, photometry", "rmse"] == 3
+
+
+def test_the_network_without_images_has_its_numbers_for_both_sizes():
+    whole, middle = (published(f"hsc-galaxiesml/{size}") for size in ("127", "64"))
+    without = [n for n in whole if n.model == "galaxiesml-nn"]
+    assert [replace(number, dataset="hsc-galaxiesml/64") for number in without] == list(middle)
+    assert all(number.comparable for number in middle)
+    assert get_entry("galaxiesml-nn").recipe("paper").inputs.image is None
+
+
+def test_numbers_name_recipes_that_exist():
+    named = {(row.model, row.recipes) for row in published() if row.model}
+    assert len(named) == len({model for model, _ in named}) == 7
+    for model, recipes in named:
+        assert set(recipes) <= {recipe.name for recipe in get_entry(model).recipes}
+        assert "paper" in recipes
+    assert not any(row.recipes for row in published() if not row.model)
 
 
 def test_every_name_exists():

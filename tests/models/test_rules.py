@@ -37,6 +37,8 @@ _TURNED = {"sigma_mad": Interval(value=0.1, low=0.2, high=0.1)}
         ("manifest", make_entry(manifest="1234"), "sha256"),
         ("objects", with_last(objects=999), "999 and 1,000 objects"),
         ("objects", make_entry(objects=0), "0 objects"),
+        ("training", with_last(parameters=9_000_001), "9,000,000 and 9,000,001 parameters"),
+        ("training", with_last(train_objects=3999), "division 0 was trained on 3,999 and 4,000"),
         ("origin", make_entry(version="1.0.0+simulated"), "simulated=true"),
         ("origin", with_last(nature="real table"), "different things"),
         ("origin", make_entry(nature=" "), "nature"),
@@ -68,11 +70,24 @@ def test_utc_may_be_written_with_a_z():
 
 def test_divisions_of_different_size_are_one_entry():
     folds = [
-        make_result(seed, division=fold, objects=1000 + fold)
+        make_result(seed, division=fold, objects=1000 + fold, train_objects=4000 - fold)
         for seed in range(3)
         for fold in range(2)
     ]
     assert failing(folds) == {}
+
+
+def test_a_network_of_another_size_in_one_division_is_another_recipe():
+    folds = [
+        make_result(seed, division=fold, parameters=5 + fold)
+        for seed in range(3)
+        for fold in range(2)
+    ]
+    assert list(failing(folds)) == ["training"]
+
+
+def test_rows_of_others_have_no_parameters_and_pass():
+    assert failing(make_entry(recipe="external", parameters=0, train_objects=0)) == {}
 
 
 def test_seeds_on_another_build_do_not_count_and_are_named():

@@ -10,13 +10,14 @@ import time
 import pytest
 import torch
 
-from galaxyds.errors import DataIntegrityError, ResumeConflictError
+from galaxyds.errors import DataIntegrityError, ResumeConflictError, UsageError
 from galaxyds_models import checkpoint
-from galaxyds_models.feed import Feed
+from galaxyds_models.feed import Feed, Part
 from galaxyds_models.hardware import Hardware
+from galaxyds_models.optimise import rate_factor
 from galaxyds_models.preparation import Preparation
 from galaxyds_models.recipe import Optimiser, Schedule
-from galaxyds_models.train import Engine, Job, _Run, predict, rate_factor, train
+from galaxyds_models.train import Engine, Job, _Run, predict, take_turns, train, validate
 from tests.models.tiny import INPUTS, RECIPE, TinyNetwork, tiny_objects
 
 CPU = Hardware(device=torch.device("cpu"))
@@ -89,6 +90,34 @@ def test_killed_at_any_step_it_ends_with_the_same_bits(
         assert torch.equal(one, other)
 
 
+@pytest.mark.parametrize("epoch", [0, 1, 2])
+def test_killed_while_it_validates_it_ends_with_the_same_bits(home, tmp_path, monkeypatch, epoch):
+    whole = job_of(home)
+    (expected,) = train([whole], EAGER)
+    path = tmp_path / "run.safetensors"
+
+    def killing(network, feed, hardware):
+        if checkpoint_epochs(path) == epoch:
+            raise KilledError
+        return validate(network, feed, hardware)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("galaxyds_models.train.validate", killing)
+        with pytest.raises(KilledError):
+            train([job_of(home, path=path)], EAGER)
+    resumed = job_of(home, path=path)
+    (progress,) = train([resumed], EAGER)
+    assert torch.equal(answers(whole), answers(resumed))
+    assert progress.history == expected.history
+    assert (progress.step, progress.objects) == (expected.step, expected.objects)
+
+
+def checkpoint_epochs(path):
+    import json
+
+    return len(json.loads(checkpoint.read(path)[0]["progress"])["history"])
+
+
 SCRIPT = """
 import sys
 from pathlib import Path
@@ -141,7 +170,7 @@ def test_a_finished_training_is_not_repeated(home, tmp_path):
 def test_a_checkpoint_of_another_training_or_a_damaged_one_is_refused(home, tmp_path):
     path = tmp_path / "run.safetensors"
     train([job_of(home, path=path)], EAGER)
-    with pytest.raises(ResumeConflictError, match="another recipe, build or seed"):
+    with pytest.raises(ResumeConflictError, match="another recipe, build, seed"):
         train([job_of(home, path=path, digest="b")], EAGER)
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(DataIntegrityError, match="no checkpoint"):
@@ -151,14 +180,42 @@ def test_a_checkpoint_of_another_training_or_a_damaged_one_is_refused(home, tmp_
         train([job_of(home, path=path)], EAGER)
 
 
-def test_members_are_the_same_alone_and_together(home):
-    together = [job_of(home, seed=seed) for seed in (1, 2)]
-    train(together, EAGER)
-    for seed, job in zip((1, 2), together, strict=True):
+@pytest.mark.parametrize("together", [2, 3])
+def test_members_are_the_same_alone_and_in_turns(home, together):
+    """As on a card, where each has a stream of its own; here the steps alone take turns."""
+    seeds = (1, 2, 3)
+    jobs = [job_of(home, seed=seed) for seed in seeds]
+    entered = []
+
+    class Stream:
+        def __init__(self, device):
+            self.number = len(entered)
+            entered.append(0)
+
+        def __enter__(self):
+            entered[self.number] += 1
+
+        def __exit__(self, *error):
+            pass
+
+    started = time.monotonic()
+    progress = take_turns(jobs, EAGER, together=together, stream=Stream)
+    wall = time.monotonic() - started
+    assert [p.step for p in progress] == [3 * (len(jobs[0].train) // 16)] * 3
+    assert min(entered) > progress[0].step
+    assert sum(p.seconds for p in progress) <= 1.05 * wall  # nobody counts another's time
+    for seed, job in zip(seeds, jobs, strict=True):
         alone = job_of(home, seed=seed)
         train([alone], EAGER)
         assert torch.equal(answers(alone), answers(job))
-    assert not torch.equal(answers(together[0]), answers(together[1]))
+    assert not torch.equal(answers(jobs[0]), answers(jobs[1]))
+
+
+def test_a_batch_that_cannot_be_shared_is_refused(home):
+    recipe = dataclasses.replace(RECIPE, batch_size=2)
+    engine = dataclasses.replace(EAGER, part=Part(rank=0, of=4))
+    with pytest.raises(UsageError, match="cannot be shared by 4 processes"):
+        train([job_of(home, recipe=recipe)], engine)
 
 
 class Counting(TinyNetwork):

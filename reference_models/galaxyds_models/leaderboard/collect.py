@@ -6,6 +6,7 @@ share one, and published numbers stand only beside whole, real builds.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -14,7 +15,7 @@ from statistics import fmean, stdev
 from galaxyds_models.leaderboard.columns import Column, column, main_metrics
 from galaxyds_models.published import Published, datasets, published
 from galaxyds_models.results import Result
-from galaxyds_models.rules import Group, findings, grouped
+from galaxyds_models.rules import Group, Place, findings, grouped
 
 _HUGE = 1e100
 """Numbers above are no scores, and their squares no floats."""
@@ -31,7 +32,7 @@ class Cell:
     spread : float or None
         Standard deviation over seeds (n - 1).
     error : float or None
-        Half of the widest bootstrap interval of a single seed.
+        Half of the widest bootstrap interval of a single seed, on the scored split.
     digits : int
         Significant digits of a published number; 0 for ours.
     why : str
@@ -39,7 +40,7 @@ class Cell:
     note : str
         What a reader must know of the value.
     printed : tuple of Published
-        Published numbers of the same model.
+        Published numbers that this recipe reproduces.
     """
 
     value: float | None = None
@@ -74,7 +75,9 @@ class Row:
     objects : int or None
         Scored, in all divisions together.
     rank : int or None
-        Among the entries.
+        Among the entries that were scored on the table's fullest set of divisions.
+    partial : bool
+        Whether it lacks a division of that set.
     comparable : bool
         Whether a published number is of this dataset's own split.
     tag : str
@@ -91,6 +94,7 @@ class Row:
     runs: tuple[Result, ...] = ()
     objects: int | None = None
     rank: int | None = None
+    partial: bool = False
     comparable: bool = True
     tag: str = ""
 
@@ -99,32 +103,10 @@ class Row:
         """Distinct seeds."""
         return tuple(sorted({run.seed for run in self.runs}))
 
-
-@dataclass(frozen=True, kw_only=True, slots=True, order=True)
-class Place:
-    """What a table is about; ``version`` is empty where only published numbers are known."""
-
-    dataset: str
-    split: str
-    simulated: bool
-    version: str = ""
-    manifest: str = ""
-
-    @classmethod
-    def of(cls, group: Group) -> Place:
-        """Return the table of a group."""
-        return cls(
-            dataset=group.dataset,
-            split=group.split,
-            simulated=group.simulated,
-            version=group.version,
-            manifest=group.manifest,
-        )
-
     @property
-    def has_published(self) -> bool:
-        """Whether published numbers belong here: real data, no local label (a part, a list)."""
-        return not self.simulated and "+" not in self.version
+    def divisions(self) -> tuple[int, ...]:
+        """Distinct divisions."""
+        return tuple(sorted({run.division for run in self.runs}))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -173,7 +155,7 @@ def collect(results: Iterable[Result], *, smoke: bool = False) -> tuple[Board, .
     groups = grouped(results)
     places: dict[Place, list[Group]] = {}
     for group in groups:
-        places.setdefault(Place.of(group), []).append(group)
+        places.setdefault(group.place, []).append(group)
     for number in published():
         if not any(_takes(place, number) for place in places):
             alone = Place(dataset=number.dataset, split=number.split, simulated=False)
@@ -247,19 +229,26 @@ def _row(
 ) -> Row:
     runs = groups[group]
     reasons = {name: said for name, said in findings(group, groups).items() if said}
-    same = [n for n in printed if (n.model, n.pattern) == (group.model, group.pattern)]
+    same = [number for number in printed if _reproduces(group, number)]
+    cells = {metric.name: _cell(runs, metric.name, same) for metric in columns}
     first = columns[0].name if columns else ""
+    checked = _over_seeds(runs, lambda run: run.validation.get(first))
     return Row(
         identifier=identifier,
         kind="other" if reasons else "entry",
         label=group.model,
         detail=", ".join(filter(None, (group.recipe, group.preset, group.pattern))),
-        cells={metric.name: _cell(runs, metric.name, same) for metric in columns},
-        validation=_over_seeds(runs, lambda run: run.validation.get(first)),
+        cells=cells,
+        validation=replace(checked, error=cells[first].error if columns else None),
         reasons=reasons,
         runs=tuple(runs),
         objects=sum({run.division: run.objects for run in runs}.values()),
     )
+
+
+def _reproduces(group: Group, number: Published) -> bool:
+    here = (group.model, group.pattern) == (number.model, number.pattern)
+    return here and group.recipe in number.recipes
 
 
 def _cell(runs: Sequence[Result], metric: str, printed: Sequence[Published]) -> Cell:
@@ -313,7 +302,7 @@ def _published_rows(printed: Sequence[Published], name: Callable[[], str]) -> li
 
 
 def _ranked(rows: Sequence[Row], columns: Sequence[Column]) -> tuple[Row, ...]:
-    """Sort by the first column; number the entries."""
+    """Sort by the first column; number the entries that have every division of the fullest."""
     if not columns:
         return tuple(rows)
     first = columns[0]
@@ -321,6 +310,20 @@ def _ranked(rows: Sequence[Row], columns: Sequence[Column]) -> tuple[Row, ...]:
     def key(row: Row) -> tuple[float, str]:
         return first.rank_key(row.cells.get(first.name, Cell()).value), row.label
 
-    ordered = sorted(rows, key=key)
+    fullest = _fullest(rows)
+    marked = [
+        replace(row, partial=bool(row.runs) and not fullest <= {*row.divisions})
+        for row in sorted(rows, key=key)
+    ]
     ranks = count(1)
-    return tuple(replace(row, rank=next(ranks)) if row.kind == "entry" else row for row in ordered)
+    return tuple(
+        replace(row, rank=next(ranks)) if row.kind == "entry" and not row.partial else row
+        for row in marked
+    )
+
+
+def _fullest(rows: Sequence[Row]) -> set[int]:
+    """Return the largest set of divisions of an entry; of several the commonest, then the first."""
+    counts = Counter(row.divisions for row in rows if row.kind == "entry")
+    order = sorted(counts, key=lambda divisions: (-len(divisions), -counts[divisions], divisions))
+    return set(order[0]) if order else set()

@@ -50,26 +50,34 @@ def left_out(board: Board) -> str:
 
 
 def status(row: Row) -> str:
-    """What a row is, unless it is an entry."""
+    """What a row is, unless it is an entry with a rank."""
     if row.kind == "published":
         return _TAGS[row.tag] + ("" if row.comparable else ", not comparable")
+    told = []
     if row.kind == "other":
         smoke = "smoke, " if row.runs and row.runs[0].preset == "smoke" else ""
-        return f"{smoke}not an entry: {', '.join(row.reasons)}"
-    return ""
+        told.append(f"{smoke}not an entry: {', '.join(row.reasons)}")
+    if row.partial:
+        told.append(f"divisions {', '.join(map(str, row.divisions))} only, not ranked")
+    return "; ".join(told)
 
 
 def value(column: Column, cell: Cell) -> tuple[str, str]:
-    """Return a number and its spread over seeds, scaled; the spread is empty without one."""
+    """Return a number and its spread over seeds, scaled.
+
+    Digits are those that the larger of bootstrap error and spread supports; a spread has one digit
+    at least.  It is empty without one, and where every seed gives the same number.
+    """
     if cell.value is None:
         return UNKNOWN, ""
     if cell.digits:
         return columns.printed(cell.value * column.scale, cell.digits), ""
-    spread = None if cell.spread is None else cell.spread * column.scale
-    error = None if cell.error is None else cell.error * column.scale
-    decimals = decimals_for(spread if spread else error)
+    spread, error = ((each or 0.0) * column.scale for each in (cell.spread, cell.error))
+    decimals = decimals_for(max(spread, error))
     shown = number(cell.value * column.scale, decimals)
-    return shown, "" if spread is None else f"± {number(spread, decimals)}"
+    if not spread:
+        return shown, ""
+    return shown, f"± {number(spread, max(decimals or 0, (decimals_for(spread) or 0) - 1))}"
 
 
 def interval(column: Column, found: Interval | None) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from galaxyds_cli import bench_check, bench_evaluate, bench_score
+from galaxyds_cli import bench_check, bench_compare, bench_evaluate, bench_score
 from galaxyds_cli.console import show_json, show_table
 from galaxyds_cli.options import Json, Root
 
@@ -24,6 +24,7 @@ bench = typer.Typer(
 )
 bench.command("evaluate")(bench_evaluate.evaluate)
 bench.command("score")(bench_score.score)
+bench.command("compare")(bench_compare.compare)
 bench.command("check")(bench_check.check)
 
 _SHOWN = ("sigma_mad", "outliers_05", "outliers_15", "bias_mean", "rmse")

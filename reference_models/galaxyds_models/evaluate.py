@@ -7,7 +7,7 @@ belongs to the test split, only this side decides.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -161,6 +161,30 @@ def score(
             for name, values in joined.patterns.items()
         },
     )
+
+
+def mean_prediction(paths: Sequence[Path], objects: Objects) -> NDArray[np.float64]:
+    """Read predictions of several files and average their point estimates.
+
+    Parameters
+    ----------
+    paths : sequence of pathlib.Path
+        For example one per seed.
+    objects : Objects
+        What they are of.
+
+    Returns
+    -------
+    ndarray of float64, shape (N,)
+        In the order of the objects.
+
+    Raises
+    ------
+    UsageError, DataIntegrityError
+        As :func:`read_predictions` and :func:`join`.
+    """
+    joined = [join(read_predictions(path), objects).z for path in paths]
+    return np.asarray(np.mean(joined, axis=0, dtype=np.float64))
 
 
 def score_columns(

@@ -11,13 +11,14 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from galaxyds import metrics
 from galaxyds.errors import DataIntegrityError, ResumeConflictError, UsageError
 from galaxyds_cli.main import app
 from galaxyds_models.bench import Request, command_line, run
 from galaxyds_models.evaluate import score
 from galaxyds_models.hardware import Hardware
 from galaxyds_models.objects import open_objects
-from galaxyds_models.predictions import read_predictions
+from galaxyds_models.predictions import Predictions, read_predictions, write_predictions
 from galaxyds_models.recipe import Inputs, Preset, adjusted
 from galaxyds_models.registry import get_entry, names, parameters
 from galaxyds_models.results import read
@@ -166,3 +167,28 @@ def test_what_was_learnt_of_the_training_split_is_written_down(cfhtls_root, tmp_
     scale = json.loads(path.read_text())["scales"]["magnitudes"]
     train = open_objects("cfhtls-wide", "train", root=cfhtls_root, limit=16, pixels=False)
     np.testing.assert_allclose(scale["offset"], np.nanmin(train.magnitudes, 0), rtol=1e-6)
+
+
+def test_compare_averages_seeds_and_finds_the_better_model(cfhtls_root, tmp_path):
+    test = open_objects("cfhtls-wide", "test", root=cfhtls_root, pixels=False)
+    rng = np.random.default_rng(0)
+
+    def written(name, noise):
+        z = (test.redshift + rng.normal(0, noise, len(test)) * (1 + test.redshift)).astype("f4")
+        order = rng.permutation(len(test))
+        predictions = Predictions(object_id=test.object_id[order], z=z[order])
+        write_predictions(tmp_path / name, predictions)
+        return z
+
+    bad = [written(f"a{k}", 0.05) for k in range(2)]
+    good = written("b", 0.02)
+    words = ["bench", "compare", "cfhtls-wide", "--root", cfhtls_root, "--metric", "rmse", "--json",
+             "-a", tmp_path / "a0", "-a", tmp_path / "a1", "-b", tmp_path / "b",
+             "--resamples", 500]  # fmt: skip
+    answer = CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)
+    (found,) = json.loads(answer.stdout)
+    mean = (bad[0].astype("f8") + bad[1]) / 2
+    assert found["a"] == pytest.approx(metrics.rmse(mean, test.redshift), rel=1e-6)
+    assert found["b"] == pytest.approx(metrics.rmse(good, test.redshift), rel=1e-6)
+    assert found["gain"] == pytest.approx(1 - found["b"] / found["a"], rel=1e-6)
+    assert found["p_value"] < 0.05

@@ -30,7 +30,10 @@ def markdown(boards: Iterable[Board]) -> str:
     """
     parts = [
         "# galaxyds leaderboard",
-        "Mean over seeds ± standard deviation over seeds (none where all agree). dz = (z phot - z spec) / (1 + z spec).",
+        (
+            "Mean over seeds ± standard deviation over seeds (none where all agree). "
+            "dz = (z phot - z spec) / (1 + z spec)."
+        ),
     ]
     last = None
     for board in boards:

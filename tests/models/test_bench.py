@@ -180,8 +180,8 @@ def test_compare_averages_seeds_and_finds_the_better_model(cfhtls_root, tmp_path
         write_predictions(tmp_path / name, predictions)
         return z
 
-    bad = [written(f"a{k}", 0.05) for k in range(2)]
-    good = written("b", 0.02)
+    bad = [written(f"a{k}", 0.08) for k in range(2)]
+    good = written("b", 0.01)
     words = ["bench", "compare", "cfhtls-wide", "--root", cfhtls_root, "--metric", "rmse", "--json",
              "-a", tmp_path / "a0", "-a", tmp_path / "a1", "-b", tmp_path / "b",
              "--resamples", 500]  # fmt: skip

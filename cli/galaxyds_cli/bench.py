@@ -28,7 +28,7 @@ bench.command("compare")(bench_compare.compare)
 bench.command("check")(bench_check.check)
 
 _SHOWN = ("sigma_mad", "outliers_05", "outliers_15", "bias_mean", "rmse")
-_HEADS = ("out>.05", "out>.15", "bias", "rmse")
+_HEADS = ("out>=.05", "out>=.15", "bias", "rmse")
 
 
 @bench.command("run")
@@ -99,7 +99,7 @@ def run(
         code=code,
     )
     try:
-        found = run(request, report=_progress)
+        found = run(request, report=_progress, say=lambda words: typer.echo(words, err=True))
     except KeyboardInterrupt:
         typer.echo("interrupted: what was finished is kept; run the same command again", err=True)
         raise typer.Exit(130) from None
@@ -127,16 +127,16 @@ def _progress(report: EpochReport) -> None:
 
 def _show(request: Request, results: list[Result], *, kept: int) -> None:
     show_table(
-        ("model", "div", "seed", "objects", "sigma_mad (95 %)", *_HEADS, "seconds"),
+        ("model", "division", "seed", "objects", "sigma_mad", "95 %", *_HEADS),
         [
             (
                 result.model + (f" {result.pattern}" if result.pattern else ""),
                 str(result.division),
                 str(result.seed),
                 f"{result.objects:,}",
-                _cell(result, _SHOWN[0], interval=True),
+                _cell(result, _SHOWN[0]),
+                _range(result, _SHOWN[0]),
                 *(_cell(result, name) for name in _SHOWN[1:]),
-                f"{result.wall_seconds:,.1f}",
             )
             for result in results
         ],
@@ -153,18 +153,21 @@ def _show(request: Request, results: list[Result], *, kept: int) -> None:
     print(f"results      {request.results}")
 
 
-def _cell(result: Result, name: str, *, interval: bool = False) -> str:
+def _cell(result: Result, name: str) -> str:
     found = result.metrics.get(name)
-    if found is None or found.value is None:
+    return "-" if found is None or found.value is None else f"{found.value:.4f}"
+
+
+def _range(result: Result, name: str) -> str:
+    found = result.metrics.get(name)
+    if found is None or found.low is None or found.high is None:
         return "-"
-    if not interval or found.low is None or found.high is None:
-        return f"{found.value:.4f}"
-    return f"{found.value:.4f} ({found.low:.4f}-{found.high:.4f})"
+    return f"{found.low:.4f}-{found.high:.4f}"
 
 
 @bench.command("list")
 def list_models(
-    model: Annotated[str | None, typer.Argument(help="One model, with its recipes.")] = None,
+    model: Annotated[str | None, typer.Argument(help="One model: what its recipes are.")] = None,
     *,
     as_json: Json = False,
 ) -> None:
@@ -179,24 +182,47 @@ def list_models(
     if as_json:
         show_json(rows)
         return
+    if model is None:
+        _show_models(rows)
+        return
     show_table(
-        ("model", "recipe", "parameters", "inputs", "what"),
+        ("recipe", "parameters", "inputs", "what"),
+        [
+            (str(r["recipe"]), _count(r["parameters"]), str(r["inputs"]), str(r["about"]))
+            for r in rows
+        ],
+        right=(1,),
+    )
+    (entry,) = entries
+    print(f"{entry.title}. {entry.paper}.\n")
+    for sentence in entry.differs:
+        print(f"  - {sentence}")
+
+
+def _show_models(rows: list[dict[str, object]]) -> None:
+    from galaxyds_models.tables import TABLES
+
+    show_table(
+        ("model", "recipe", "parameters", "inputs"),
         [
             (
-                str(row["model"]),
+                str(row["model"]) if row["default"] else "",
                 str(row["recipe"]),
                 _count(row["parameters"]),
                 str(row["inputs"]),
-                str(row["about"]),
             )
             for row in rows
         ],
         right=(2,),
     )
-    for entry in entries if model else ():
-        print(f"{entry.title}\n{entry.paper}\n")
-        for sentence in entry.differs:
-            print(f"  - {sentence}")
+    print(
+        "The first recipe of a model is its default; galaxyds bench list MODEL says what each is."
+    )
+    print(
+        "Image models run on any built dataset; photometry also on tables that you bring (--table):"
+    )
+    for table in TABLES.values():
+        print(f"  {table.name}: {table.title}")
 
 
 def _rows(entry: Entry) -> list[dict[str, object]]:

@@ -58,7 +58,7 @@ def score(
 def _known(
     predicted: NDArray[np.float64], truth: NDArray[np.float64], table: Path, *, drop_missing: bool
 ) -> NDArray[np.bool_]:
-    """Which rows have both values.
+    """Which rows have both values, codes for missing ones apart.
 
     Raises
     ------
@@ -69,13 +69,14 @@ def _known(
 
     from galaxyds.errors import UsageError
 
-    known = np.isfinite(predicted) & np.isfinite(truth)
+    # Not above -1 is no redshift: -99 and the like stand for a missing one.
+    known = np.isfinite(predicted) & np.isfinite(truth) & (predicted > -1) & (truth > -1)
     lost = int((~known).sum())
     if lost == len(known):
         raise UsageError(f"{table}: none of {lost:,} rows has both values: choose other columns")
     if lost and not drop_missing:
         raise UsageError(
-            f"{table}: {lost:,} of {len(known):,} rows lack a value (row "
+            f"{table}: {lost:,} of {len(known):,} rows lack a redshift above -1 (row "
             f"{int(np.flatnonzero(~known)[0]) + 1} first): a score without them is another "
             "sample's; --drop-missing takes it",
             count=lost,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import platform
 import shlex
 import subprocess
@@ -25,11 +26,11 @@ from galaxyds_models.distributed import processes, wait_for_all
 from galaxyds_models.ensemble import Estimates, combine
 from galaxyds_models.estimator import Estimator, Facts, count_parameters
 from galaxyds_models.evaluate import Origin, as_results, score
-from galaxyds_models.feed import Feed, Part
+from galaxyds_models.feed import Feed
 from galaxyds_models.hardware import Hardware
 from galaxyds_models.objects import Objects
 from galaxyds_models.predictions import Predictions, write_predictions
-from galaxyds_models.preparation import Preparation, check_inputs, features
+from galaxyds_models.preparation import Preparation, features, missing_inputs
 from galaxyds_models.recipe import Preset, Recipe
 from galaxyds_models.registry import Entry
 from galaxyds_models.results import Result, append, read
@@ -124,10 +125,13 @@ class Outcome:
 
 
 Reporter = Callable[[EpochReport], None]
+Speaker = Callable[[str], None]
 Status = Literal["run", "kept"]
 
 
-def run(request: Request, *, report: Reporter = lambda _: None) -> list[tuple[Result, Status]]:
+def run(
+    request: Request, *, report: Reporter = lambda _: None, say: Speaker = lambda _: None
+) -> list[tuple[Result, Status]]:
     """Run a benchmark; what an earlier call finished is kept, what it began goes on.
 
     Parameters
@@ -136,6 +140,8 @@ def run(request: Request, *, report: Reporter = lambda _: None) -> list[tuple[Re
         What to run.
     report : callable
         Called after every epoch.
+    say : callable
+        Called with a sentence where something is worth knowing.
 
     Returns
     -------
@@ -152,6 +158,9 @@ def run(request: Request, *, report: Reporter = lambda _: None) -> list[tuple[Re
     recipe = request.preset.apply(request.recipe)
     if recipe.inputs.image is None:  # without convolutions nothing is left to autocast
         request = replace(request, hardware=replace(request.hardware, precision="fp32"))
+    request = replace(request, seeds=tuple(dict.fromkeys(request.seeds)),
+                      divisions=tuple(dict.fromkeys(request.divisions)))  # fmt: skip
+    check_writable(request.output)
     found: list[tuple[Result, Status]] = []
     with processes(request.hardware.device) as part:
         request = replace(request, processes=part.of)
@@ -162,7 +171,10 @@ def run(request: Request, *, report: Reporter = lambda _: None) -> list[tuple[Re
                 for results in kept.values():
                     append_missing(request.results, results)
             missing = [seed for seed, results in kept.items() if not results]
-            made = _run_division(request, recipe, data, missing, part=part, report=report)
+            for words in _made_up(recipe, data.train):
+                say(words)
+            engine = Engine(hardware=request.hardware, part=part, report=report, say=say)
+            made = _run_division(request, recipe, data, missing, engine=engine)
             for seed in request.seeds:
                 status: Status = "kept" if kept[seed] else "run"
                 found += [(result, status) for result in kept[seed] or made.get(seed, [])]
@@ -192,7 +204,7 @@ def load(request: Request, recipe: Recipe, division: int) -> Data:
         for split, limit in limits.items()
     }
     for objects in opened.values():
-        check_inputs(objects, recipe.inputs)
+        _check_inputs(request.entry, recipe, objects)
         _check_size(objects)
     return Data(
         train=opened["train"],
@@ -208,18 +220,16 @@ def _run_division(
     data: Data,
     seeds: Sequence[int],
     *,
-    part: Part,
-    report: Reporter,
+    engine: Engine,
 ) -> dict[int, list[Result]]:
     if not seeds:
         return {}
     if request.entry.network is not None:
-        engine = Engine(hardware=request.hardware, part=part, report=report)
         outcomes = _train_networks(request, recipe, data, seeds=seeds, engine=engine)
     else:
         outcomes = {seed: _fit_regressor(request, recipe, data, seed) for seed in seeds}
     made = {}
-    if part.rank == 0:
+    if engine.part.rank == 0:
         for seed in seeds:
             made[seed] = _write(request, recipe, data, seed=seed, outcome=outcomes[seed])
     wait_for_all()
@@ -368,6 +378,43 @@ def as_predictions(
             if name.startswith("z.")
         },
     )
+
+
+def _check_inputs(entry: Entry, recipe: Recipe, objects: Objects) -> None:
+    """Refuse a recipe that needs what the objects have not; name those that do without."""
+    lack = missing_inputs(objects, recipe.inputs)
+    if not lack:
+        return
+    fitting = [r.name for r in entry.recipes if not missing_inputs(objects, r.inputs)]
+    advice = (
+        f"choose --recipe {' or '.join(fitting)}"
+        if fitting
+        else f"no recipe of {entry.name} does without: choose another model (galaxyds bench list)"
+    )
+    raise UsageError(
+        f"{objects.address} has no {' and no '.join(lack)}, which recipe {recipe.name} of "
+        f"{entry.name} needs: {advice}",
+        missing=lack,
+    )
+
+
+def _made_up(recipe: Recipe, objects: Objects) -> list[str]:
+    """Say which inputs are zeros because the objects have none."""
+    absent = missing_inputs(objects, replace(recipe.inputs, optional=()))
+    return [f"{objects.address} has no {name}: zeros stand for them" for name in absent]
+
+
+def check_writable(folder: Path) -> None:
+    """Write and remove a file, before hours go into what could not be kept.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be written.
+    """
+    probe = folder / f".writable-{os.getpid()}"
+    publish_bytes(probe, b"")
+    probe.unlink(missing_ok=True)
 
 
 def _check_size(objects: Objects) -> None:

@@ -14,7 +14,7 @@ def card(entry: Entry) -> str:
     """Return the card of a model, as Markdown: paper, recipes, what differs, published numbers."""
     parts = [
         f"# {entry.name}\n\n{entry.title}.\n\n{entry.paper}.",
-        f"Scored in its paper on: {', '.join(f'`{d}`' for d in entry.datasets) or 'other data'}.",
+        *([_datasets(entry)] if entry.datasets else []),
         "## Recipes\n\n" + _recipes(entry),
     ]
     if entry.differs:
@@ -52,6 +52,10 @@ def main(folder: Path) -> None:
     """Write every page into a folder."""
     for name, text in pages().items():
         publish_bytes(folder / name, text.encode())
+
+
+def _datasets(entry: Entry) -> str:
+    return f"Scored in its paper on: {', '.join(f'`{name}`' for name in entry.datasets)}."
 
 
 def _recipes(entry: Entry) -> str:

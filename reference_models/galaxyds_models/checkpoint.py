@@ -94,6 +94,7 @@ def save(
             save_file(whole, temporary, metadata)
         except SafetensorError as error:  # it wraps what the operating system said
             raise OSError(str(error)) from error
+        temporary.chmod(0o644)  # safetensors lets the owner read only
 
 
 def load(

@@ -91,18 +91,22 @@ def check_inputs(objects: Objects, inputs: Inputs) -> None:
     UsageError
         Naming what is missing.
     """
-    if inputs.image is not None and objects.dataset is None:
+    if lack := missing_inputs(objects, inputs):
         raise UsageError(
-            f"{objects.address} is a table without images: choose a recipe that needs photometry "
-            "only (galaxyds bench list)"
+            f"{objects.address} has no {' and no '.join(lack)}: choose a recipe that does without "
+            "(galaxyds bench list)",
+            missing=lack,
         )
-    for name in inputs.photometry:
-        if name not in inputs.optional and _stored(objects, name) is None:
-            raise UsageError(
-                f"{objects.address} has no {name}: choose a recipe that does without "
-                "(galaxyds bench list)",
-                quantity=name,
-            )
+
+
+def missing_inputs(objects: Objects, inputs: Inputs) -> list[str]:
+    """Name what ``inputs`` asks for and the objects have not; nothing where all is there."""
+    pixels = ["images"] if inputs.image is not None and not objects.bands else []
+    return pixels + [
+        name
+        for name in inputs.photometry
+        if name not in inputs.optional and _stored(objects, name) is None
+    ]
 
 
 def quantity(objects: Objects, name: Quantity, inputs: Inputs) -> NDArray[np.float32]:

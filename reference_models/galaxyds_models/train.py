@@ -86,6 +86,8 @@ class Engine:
         Networks that take turns on a card at a time; on a processor it is always one.
     report : callable
         Called with an :class:`EpochReport` after every epoch.
+    say : callable
+        Called with a sentence where a training goes on from a checkpoint.
     """
 
     hardware: Hardware
@@ -93,6 +95,7 @@ class Engine:
     checkpoint_seconds: float = 60.0
     together: int = 8
     report: Callable[[EpochReport], None] = lambda report: None
+    say: Callable[[str], None] = lambda words: None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -348,6 +351,9 @@ class _Run:
             self.progress, self.best = checkpoint.load(
                 path, digest=self.job.digest, network=self.network, optimiser=self.optimiser
             )
+            done, epochs = len(self.progress.history), self.job.recipe.epochs
+            state = "is finished" if self.progress.finished else "goes on"
+            self.engine.say(f"{self.job.label}  {state} after epoch {done} of {epochs}")
 
     def _checkpoint_is_due(self) -> bool:
         waited = time.monotonic() - self._saved

@@ -63,9 +63,10 @@ def small(config: Any) -> Recipe:
     """Return a training that a processor of two cores does in minutes on a few thousand objects."""
     return Recipe(
         name="small",
-        about="Ours, for processors: a sixth of the widths, batches of 32, one-cycle to 2e-3.",
+        about="Ours, for processors: a sixth of the widths, batches of 32, one-cycle to 2e-3; on "
+        "datasets without E(B-V), zeros stand for it.",
         config=config,
-        inputs=INPUTS,
+        inputs=replace(INPUTS, optional=("ebv",)),
         optimiser=Optimiser(kind="adam", lr=2e-3),
         schedule=Schedule(kind="one-cycle", warmup=0.2),
         batch_size=32,

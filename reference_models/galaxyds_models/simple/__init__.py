@@ -85,7 +85,7 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(
         name="median",
         title="Median redshift of the training split",
-        paper="none: what knowing nothing of an object scores",
+        paper="No paper: what knowing nothing of an object scores",
         recipes=(Recipe(name="constant", about="Sees nothing of an object.", inputs=Inputs()),),
         regressor=lambda config: MedianRegressor(),
         reference=Facts(),
@@ -94,7 +94,7 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(
         name="knn",
         title="Nearest neighbours in magnitudes and colours",
-        paper="none: scikit-learn's KNeighborsRegressor",
+        paper="No paper: scikit-learn's KNeighborsRegressor",
         recipes=_fitted_recipes(
             NeighboursConfig(),
             "Weighted median of the 20 nearest objects in standardised features.",
@@ -106,7 +106,7 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(
         name="boosting",
         title="Boosted trees of magnitudes and colours",
-        paper="none: scikit-learn's HistGradientBoostingRegressor",
+        paper="No paper: scikit-learn's HistGradientBoostingRegressor",
         recipes=_fitted_recipes(
             BoostingConfig(),
             "Trees of 31 leaves on the absolute error, until 20 of them bring nothing on a tenth "

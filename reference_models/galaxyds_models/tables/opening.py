@@ -138,19 +138,21 @@ def open_table(
     if not 0 <= division < DIVISIONS.divisions:
         last = DIVISIONS.divisions - 1
         raise UsageError(f"{declared.name} has divisions 0 to {last}, not {division}")
-    rows, _ = apply_cuts(_rows(declared, path, key), declared.cuts)
+    everything = _rows(declared, path, key)
+    rows, _ = apply_cuts(everything, declared.cuts)
     ids = _whole_numbers(rows, _ID)
     _check_unique(ids, path)
     codes = divide(rows, DIVISIONS, object_id=_ID)[division]
     members = {name: ids[codes == k] for k, name in enumerate(DIVISIONS.names) if name != split}
     chosen = rows.filter(pa.array(codes == DIVISIONS.names.index(split)))
-    version, nature, digest = _identify(declared, path)
+    version, known_as, digest = _identify(declared, path)
+    kept = f"{rows.num_rows:,} of {everything.num_rows:,} rows of {known_as}"
     return Objects(
         address=declared.name,
         version=version,
         manifest=digest,
         simulated=False,
-        nature=nature,
+        nature=f"real table, {kept}",
         split=split,
         division=division,
         object_id=_whole_numbers(chosen, _ID),
@@ -165,10 +167,10 @@ def open_table(
 
 
 def _identify(declared: PhotometricTable, path: Path) -> tuple[str, str, str]:
-    """Version, nature and sha256 of a file; another one than the declared one says so."""
+    """Version, words and sha256 of a file; another one than the declared one says so."""
     digest = sha256(path)
     if digest == declared.sha256:
-        return declared.version, "full", digest
+        return declared.version, "the declared file", digest
     version = f"{declared.version}+file.{digest[:8]}"
     return version, f"another file than the declared one (sha256 {digest[:8]}...)", digest
 

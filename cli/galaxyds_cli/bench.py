@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from galaxyds_cli import bench_check, bench_compare, bench_evaluate, bench_score
+from galaxyds_cli import bench_check, bench_compare, bench_evaluate, bench_objects, bench_score
 from galaxyds_cli.console import show_json, show_table
 from galaxyds_cli.options import Json, Root
 
@@ -24,6 +24,7 @@ bench = typer.Typer(
 )
 bench.command("evaluate")(bench_evaluate.evaluate)
 bench.command("score")(bench_score.score)
+bench.command("objects")(bench_objects.objects)
 bench.command("compare")(bench_compare.compare)
 bench.command("check")(bench_check.check)
 
@@ -215,12 +216,8 @@ def _show_models(rows: list[dict[str, object]]) -> None:
         ],
         right=(2,),
     )
-    print(
-        "The first recipe of a model is its default; galaxyds bench list MODEL says what each is."
-    )
-    print(
-        "Image models run on any built dataset; photometry also on tables that you bring (--table):"
-    )
+    print("The first recipe of a model is its default; galaxyds bench list MODEL tells of each.")
+    print("Photometry is enough for tables that you bring (--table FILE):")
     for table in TABLES.values():
         print(f"  {table.name}: {table.title}")
 

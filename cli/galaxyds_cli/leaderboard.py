@@ -49,7 +49,7 @@ def leaderboard(
     boards = tables.collect(rows, smoke=show_all)
     if not markdown:
         path = tables.write_page(output or Path("leaderboard"), boards)
-        typer.echo(f"{path.absolute()}: {told(rows)}")
+        typer.echo(f"{path.absolute()}: {told(rows, show_all=show_all)}")
         return
     text = tables.markdown(boards)
     typer.echo(text, nl=False)
@@ -70,9 +70,17 @@ def read_results(paths: list[Path] | None) -> list[Result]:
     return read_all(paths or [path for path in (DEFAULT,) if path.exists()])
 
 
-def told(rows: list[Result]) -> str:
-    """Say how many results there are, and of how many models."""
+def told(rows: list[Result], *, show_all: bool = False) -> str:
+    """Say how many results there are, of how many models, and how many are not shown."""
     if not rows:
         return "published numbers only; galaxyds bench run adds results"
     models = len({row.model for row in rows})
-    return f"{len(rows)} results of {models} model{'' if models == 1 else 's'}"
+    said = (
+        f"{len(rows)} result{'' if len(rows) == 1 else 's'} of "
+        f"{models} model{'' if models == 1 else 's'}"
+    )
+    hidden = 0 if show_all else sum(row.preset == "smoke" for row in rows)
+    if not hidden:
+        return said
+    shown = len(rows) - hidden
+    return f"{said}: {shown} shown, {hidden} of preset smoke left out (--all shows them)"

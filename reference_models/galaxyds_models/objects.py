@@ -20,9 +20,12 @@ from galaxyds.refs import DatasetRef
 from galaxyds.spec import BAND_MASK, DatasetSpec
 from galaxyds.specs import get_spec
 from galaxyds.store import BuildDirectory, find_build, read_columns, sha256
+from galaxyds.store.files import publishing
 from galaxyds.store.layout import MANIFEST
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from galaxyds.loaders import GalaxyDataset
 
 Floats = NDArray[np.float32]
@@ -243,6 +246,46 @@ def open_objects(
                                       config=manifest.config, version=manifest.version)  # fmt: skip
         opened = replace(opened, dataset=dataset)
     return opened.first(limit)
+
+
+def write_objects(path: Path, objects: Objects) -> list[str]:
+    """Write ids, redshifts and photometry as Parquet, missing values as NaN.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Replaced if it is there.
+    objects : Objects
+        What to write.
+
+    Returns
+    -------
+    list of str
+        Names of the columns: ``object_id``, ``redshift``, ``mag_FILTER``, and where there are some
+        ``mag_err_FILTER``, ``extinction_FILTER`` and ``ebv``.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be written.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns: dict[str, NDArray[Any]] = {
+        "object_id": objects.object_id,
+        "redshift": objects.redshift,
+    }
+    stems = {"mag": "magnitudes", "mag_err": "errors", "extinction": "extinctions"}
+    for stem, name in stems.items():
+        values = getattr(objects, name)
+        for place, band in enumerate(objects.filters if values is not None else ()):
+            columns[f"{stem}_{band}"] = values[:, place]
+    if objects.ebv is not None:
+        columns["ebv"] = objects.ebv[:, 0]
+    with publishing(path) as temporary:
+        pq.write_table(pa.table(columns), temporary)
+    return list(columns)
 
 
 def check_split(spec: DatasetSpec, split: str, division: int) -> None:

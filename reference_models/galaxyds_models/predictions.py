@@ -126,7 +126,7 @@ def read_predictions(path: Path) -> Predictions:
     """
     head = first_bytes(path, 4)
     if head != b"PAR1":
-        raise _no_parquet(path, f"it begins with {head!r}")
+        raise _no_parquet(path, "it does not begin as one")
     table = _read_table(path)
     pdf = _pdf(table, path)
     read = Predictions(
@@ -175,8 +175,8 @@ def _check_columns(names: Sequence[str], path: Path) -> None:
 
 def _no_parquet(path: Path, cause: str) -> DataIntegrityError:
     return DataIntegrityError(
-        f"{path} is no readable Parquet file ({cause}): write predictions with "
-        "galaxyds_models.evaluate.write_predictions, or any Parquet writer",
+        f"{path} is no readable Parquet file ({cause}): write predictions as Parquet, in pandas "
+        "with DataFrame.to_parquet",
         file=str(path),
         expected="Parquet",
         got=cause,

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from galaxyds.errors import one_line
+from galaxyds_models.evaluate import EXTERNAL
 from galaxyds_models.results import Interval, Result
 
 SEEDS = 3
@@ -119,6 +120,11 @@ class Finding:
     message: str
 
 
+def is_external(result: Result) -> bool:
+    """Whether ``bench evaluate`` scored predictions of a model that galaxyds did not train."""
+    return result.recipe == EXTERNAL
+
+
 def labelled_simulated(version: str) -> bool:
     """Whether the local label of a version says that the build is simulated."""
     return "simulated" in version.partition("+")[2]
@@ -181,10 +187,14 @@ def _seeds(rows: Sequence[Result]) -> str:
     seeds = sorted({row.seed for row in rows})
     if len(seeds) >= SEEDS:
         return ""
-    return (
-        f"{len(seeds)} of {SEEDS} seeds ({', '.join(map(str, seeds))}): "
-        "run the command again with other seeds"
+    wanted = [*seeds, *(seed for seed in range(SEEDS) if seed not in seeds)][:SEEDS]
+    options = [f"--seed {seed}" for seed in sorted(wanted)]
+    how = (
+        f"train it {SEEDS} times and score each training: {', '.join(options)} of bench evaluate"
+        if is_external(rows[0])
+        else f"run it with {' '.join(options)}"
     )
+    return f"{len(seeds)} of {SEEDS} seeds ({', '.join(map(str, seeds))}): {how}"
 
 
 def _elsewhere(group: Group, groups: Mapping[Group, Sequence[Result]]) -> str:
@@ -209,7 +219,10 @@ def _repeats(rows: Sequence[Result]) -> str:
     if not repeated:
         return ""
     seed, division = repeated[0]
-    return f"seed {seed}, division {division} stands {counts[repeated[0]]} times: keep one row"
+    said = f"seed {seed}, division {division} stands {counts[repeated[0]]} times: keep one row"
+    if is_external(rows[0]):
+        said += ", or score other trainings with --seed N and other models with --model NAME"
+    return said
 
 
 def _divisions(rows: Sequence[Result]) -> str:
@@ -220,7 +233,10 @@ def _divisions(rows: Sequence[Result]) -> str:
     for seed, has in divisions.items():
         if has != wanted:
             missing = ", ".join(map(str, sorted(wanted - has)))
-            return f"seed {seed} lacks division {missing}: run every seed on the same divisions"
+            return (
+                f"seed {seed} lacks division {missing}: run every seed on the same divisions "
+                "(--division N)"
+            )
     return ""
 
 
@@ -298,7 +314,8 @@ def _intervals(rows: Sequence[Result]) -> str:
     for row in rows:
         for name, interval in row.metrics.items():
             if not _is_interval(interval):
-                return f"{name} of seed {row.seed} has no interval: score with the bootstrap"
+                said = f"{name} of seed {row.seed} has no interval: score with the bootstrap"
+                return said + (_again("--resamples 1000") if is_external(row) else "")
     if len({frozenset(row.metrics) for row in rows}) > 1:
         return "rows have different metrics: score every seed with the same galaxyds"
     return ""
@@ -314,17 +331,33 @@ def _is_interval(interval: Interval) -> bool:
 def _validation(rows: Sequence[Result]) -> str:
     for row in rows:
         if not any(x is not None and math.isfinite(x) for x in row.validation.values()):
-            return f"seed {row.seed} has no validation score: record what the split validation gave"
+            return (
+                f"seed {row.seed} has no validation score: record what the split validation gave"
+                + (_again("--validation FILE") if is_external(row) else "")
+            )
     return ""
 
 
-def _written(field: str, advice: str) -> Callable[[Sequence[Result]], str]:
+def _written(
+    field: str, advice: str, *, external: str = "", run: str = ""
+) -> Callable[[Sequence[Result]], str]:
+    """Make the rule of a field that may not be empty.
+
+    ``external`` and ``run`` are the options of ``bench evaluate`` and ``bench run`` that fill it.
+    """
+
     def rule(rows: Sequence[Result]) -> str:
         if all(getattr(row, field).strip() for row in rows):
             return ""
-        return f"{field} is empty: {advice}"
+        option = external if is_external(rows[0]) else run
+        return f"{field} is empty: {advice}{_again(option) if option else ''}"
 
     return rule
+
+
+def _again(option: str) -> str:
+    """Name an option; a second row of the same seed would be a repeat."""
+    return f" (take the row out and make it again with {option})"
 
 
 def _created(rows: Sequence[Result]) -> str:
@@ -355,9 +388,22 @@ RULES: dict[str, Callable[[Sequence[Result]], str]] = {
     "members": _same_size,
     "intervals": _intervals,
     "validation": _validation,
-    "hardware": _written("hardware", "record processor, accelerator and their number"),
-    "software": _written("software", "record the versions of torch, numpy and galaxyds"),
-    "code": _written("code", "give a link to the code, or package version and commit"),
+    "hardware": _written(
+        "hardware",
+        "record processor, accelerator and their number",
+        external="--hardware TEXT",
+    ),
+    "software": _written(
+        "software",
+        "record the versions of torch, numpy and galaxyds",
+        external="--software TEXT",
+    ),
+    "code": _written(
+        "code",
+        "give a link to the code, or package version and commit",
+        external="--code LINK",
+        run="--code LINK and another --output",
+    ),
     "command": _written("command", "record the command that reproduces the row"),
     "created": _created,
 }

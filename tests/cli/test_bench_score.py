@@ -94,7 +94,9 @@ def test_missing_values_are_counted_and_left_out_on_request(tmp_path, frame):
     frame.loc[[50, 70], "z_spec"] = np.inf
     path = write(frame, tmp_path / "t.csv")
     columns = ("--true", "z_spec", "--pred", "z_phot")
-    with pytest.raises(UsageError, match=r"3 of 100 rows lack a value \(row 4 first\).*--drop-mis"):
+    with pytest.raises(
+        UsageError, match=r"3 of 100 rows lack a redshift above -1 \(row 4 first\).*--drop-mis"
+    ):
         run(path, *columns)
     told = json.loads(run(path, *columns, "--drop-missing", "--resamples", 5, "--json"))
     assert (told["objects"], told["dropped"]) == (97, 3)
@@ -123,3 +125,10 @@ def test_other_files_are_refused(tmp_path):
         run(page, "--true", "a", "--pred", "b")
     with pytest.raises(UsageError, match="cannot read"):
         run(tmp_path / "absent.csv", "--true", "a", "--pred", "b")
+
+
+def test_codes_for_missing_predictions_are_no_redshifts(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("z_spec,z_phot\n" + "0.5,0.51\n" * 20 + "0.5,-99\n")
+    with pytest.raises(UsageError, match=r"1 of 21 rows lack a redshift above -1 \(row 21 first\)"):
+        run(path, "--true", "z_spec", "--pred", "z_phot")

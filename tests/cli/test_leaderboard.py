@@ -10,7 +10,7 @@ from galaxyds.errors import StorageError, UsageError
 from galaxyds_cli.bench_check import check
 from galaxyds_cli.leaderboard import leaderboard
 from galaxyds_models.results import append
-from tests.models.result_rows import make_entry
+from tests.models.result_rows import make_entry, make_result
 
 app = typer.Typer()
 app.command("leaderboard")(leaderboard)
@@ -33,6 +33,21 @@ def test_the_page_is_written_and_its_place_told(results, tmp_path):
     done = run("leaderboard", results, "--output", tmp_path / "public")
     assert done.output.strip() == f"{tmp_path / 'public/index.html'}: 5 results of 2 models"
     assert "not an entry: seeds" in (tmp_path / "public/index.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ((), "17 results of 2 models: 3 shown, 14 of preset smoke left out (--all shows them)"),
+        (("--all",), "17 results of 2 models"),
+    ],
+)
+def test_rows_that_are_not_shown_are_told(options, told, tmp_path):
+    path = tmp_path / "results.jsonl"
+    for row in [*make_entry(), *(make_result(s, model="knn", preset="smoke") for s in range(14))]:
+        append(path, row)
+    done = run("leaderboard", path, "--output", tmp_path / "public", *options)
+    assert done.output.strip() == f"{tmp_path / 'public/index.html'}: {told}"
 
 
 def test_markdown_goes_to_standard_output_and_to_a_file(results, tmp_path):

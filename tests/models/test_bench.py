@@ -7,12 +7,14 @@ import json
 import shlex
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from typer.testing import CliRunner
 
 from galaxyds import metrics
-from galaxyds.errors import DataIntegrityError, ResumeConflictError, UsageError
+from galaxyds.datasets import DATASETS
+from galaxyds.errors import DataIntegrityError, ResumeConflictError, StorageError, UsageError
 from galaxyds_cli.main import app
 from galaxyds_models.bench import Request, command_line, run
 from galaxyds_models.evaluate import score
@@ -142,7 +144,7 @@ def test_a_real_table_without_images_is_refused_by_an_image_model(survey_data, t
     path = survey_data / "sdss_tables" / "sdss_dr17_star_classification_first20000.csv"
     request = request_of(None, tmp_path, "multimodal")
     request = dataclasses.replace(request, dataset="sdss-dr17-quasars", table=path)
-    with pytest.raises(UsageError, match="table without images"):
+    with pytest.raises(UsageError, match="has no images and no ebv"):
         run(request)
 
 
@@ -192,3 +194,41 @@ def test_compare_averages_seeds_and_finds_the_better_model(cfhtls_root, tmp_path
     assert found["b"] == pytest.approx(metrics.rmse(good, test.redshift), rel=1e-6)
     assert found["gain"] == pytest.approx(1 - found["b"] / found["a"], rel=1e-6)
     assert found["p_value"] < 0.05
+
+
+def test_objects_are_written_for_models_that_are_trained_elsewhere(cfhtls_root, tmp_path):
+    target = tmp_path / "train.parquet"
+    words = ["bench", "objects", "cfhtls-wide", "--root", cfhtls_root, "-o", target]
+    shown = CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False).stdout
+    table = pd.read_parquet(target)
+    train = DATASETS["cfhtls-wide"]("train", root=cfhtls_root, columns=["redshift", "mag_g", "ebv"])
+    catalogue = train.catalog()
+    assert table["object_id"].tolist() == catalogue["object_id"].tolist()
+    np.testing.assert_array_equal(table["mag_g"], catalogue["mag_g"].astype("f4"))
+    np.testing.assert_array_equal(table["ebv"], catalogue["ebv"].astype("f4"))
+    assert f"{len(catalogue):,} objects of cfhtls-wide/main" in shown
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_anything_is_read(tmp_path):
+    (tmp_path / "file").write_text("")
+    request = request_of(tmp_path / "no builds here", tmp_path / "file" / "runs")
+    with pytest.raises(StorageError, match="cannot write"):
+        run(request)
+
+
+def test_recipes_that_fit_are_named(cfhtls_root, tmp_path):
+    request = request_of(cfhtls_root, tmp_path)
+    recipe = dataclasses.replace(request.recipe, inputs=Inputs(photometry=("extinctions",)))
+    entry = dataclasses.replace(request.entry, recipes=(recipe,))
+    request = dataclasses.replace(request, entry=entry, recipe=recipe)
+    with pytest.raises(UsageError, match="no recipe of galaxiesml-nn does without"):
+        run(request)
+
+
+def test_zeros_in_the_place_of_what_is_missing_are_said(cfhtls_root, tmp_path):
+    request = request_of(cfhtls_root, tmp_path)
+    inputs = Inputs(photometry=("magnitudes", "extinctions"), optional=("extinctions",))
+    told = []
+    recipe = dataclasses.replace(request.recipe, inputs=inputs)
+    run(dataclasses.replace(request, recipe=recipe), say=told.append)
+    assert told == ["cfhtls-wide/main has no extinctions: zeros stand for them"]

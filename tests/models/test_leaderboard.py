@@ -3,8 +3,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from dataclasses import dataclass, field
-from html.parser import HTMLParser
 
 import pytest
 
@@ -15,9 +13,9 @@ from galaxyds_models.leaderboard.columns import column, decimals_for, number, pr
 from galaxyds_models.leaderboard.text import shown, web_link
 from galaxyds_models.leaderboard.words import value
 from galaxyds_models.results import Bin, Interval
+from tests.models.parsed_page import Page, words
 from tests.models.result_rows import make_entry, make_figures, make_result
 
-VOID = {"meta", "input", "br", "img", "link"}
 SIMULATED = {
     "simulated": True,
     "version": "1.0.0+simulated.limit2000",
@@ -34,57 +32,6 @@ HOSTILE = (
     "a|b `c` [x](javascript:alert(6)) ![y](z) <b>\n\n# d\n|---|",
     "a\u202eb\u2066c\x00d\x1be\ud800f",
 )
-
-
-@dataclass
-class Element:
-    tag: str
-    attributes: dict[str, str | None]
-    inside: tuple[str, ...]
-    text: list[str] = field(default_factory=list)
-
-
-class Page(HTMLParser):
-    """Elements of a page with the tags around them; unbalanced tags are an error."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.elements: list[Element] = []
-        self.open: list[Element] = []
-        self.feed(text)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        assert len(dict(attrs)) == len(attrs)
-        found = Element(tag, dict(attrs), tuple(each.tag for each in self.open))
-        self.elements.append(found)
-        if tag not in VOID:
-            self.open.append(found)
-
-    def handle_startendtag(self, tag, attrs):
-        self.elements.append(Element(tag, dict(attrs), tuple(each.tag for each in self.open)))
-
-    def handle_endtag(self, tag):
-        assert self.open.pop().tag == tag
-
-    def handle_data(self, data):
-        for each in self.open:
-            each.text.append(data)
-
-    def all(self, tag: str, **attributes: str) -> list[Element]:
-        return [
-            each
-            for each in self.elements
-            if each.tag == tag and attributes.items() <= each.attributes.items()
-        ]
-
-    def shape(self) -> list[tuple[str, tuple[str, ...]]]:
-        return sorted((each.tag, tuple(each.attributes)) for each in self.elements)
-
-
-def words(element: Element) -> str:
-    return " ".join("".join(element.text).split())
 
 
 def boards(results, **options):

@@ -86,8 +86,8 @@ def test_bands_without_data_do_not_count(train):
 def test_what_is_not_there_is_refused_by_name(train):
     with pytest.raises(UsageError, match="no extinctions"):
         Preparation.fit(train, Inputs(photometry=("extinctions",)))
-    with pytest.raises(UsageError, match="table without images"):
-        Preparation.fit(replace(train, dataset=None), Inputs(image=ImageInput()))
+    with pytest.raises(UsageError, match="no images"):
+        Preparation.fit(replace(train, dataset=None, bands=()), Inputs(image=ImageInput()))
     optional = Inputs(photometry=("errors",), optional=("errors",))
     bare = replace(train, errors=None)
     assert not Preparation.fit(bare, optional).photometry(bare, optional)["errors"].any()

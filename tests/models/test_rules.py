@@ -1,7 +1,14 @@
 from __future__ import annotations
 
-import pytest
+import re
 
+import pytest
+import typer
+from msgspec import structs
+
+from galaxyds_cli.bench import run
+from galaxyds_cli.bench_evaluate import evaluate
+from galaxyds_models.evaluate import EXTERNAL
 from galaxyds_models.results import Interval
 from galaxyds_models.rules import RULES, check
 from tests.models.result_rows import MANIFEST, make_entry, make_result
@@ -90,13 +97,69 @@ def test_rows_of_others_have_no_parameters_and_pass():
     assert failing(make_entry(recipe="external", parameters=0, train_objects=0)) == {}
 
 
+def options_of(function) -> set[str]:
+    """Return the options of a command, as typer has them."""
+    command = typer.main.get_command(_app(function))
+    return {option for parameter in command.params for option in parameter.opts}
+
+
+def _app(function) -> typer.Typer:
+    app = typer.Typer()
+    app.command()(function)
+    return app
+
+
+_SPOILT = {
+    "seeds": make_entry()[:1],
+    "repeats": [*make_entry(), make_result(0)],
+    "intervals": make_entry(metrics=_NO_HIGH),
+    "validation": make_entry(validation={}),
+    "hardware": make_entry(hardware=""),
+    "software": make_entry(software=""),
+    "code": make_entry(code=""),
+}
+
+
+@pytest.mark.parametrize(
+    ("recipe", "command", "wanted"),
+    [
+        (
+            EXTERNAL,
+            evaluate,
+            {
+                "seeds": {"--seed"},
+                "repeats": {"--seed", "--model"},
+                "intervals": {"--resamples"},
+                "validation": {"--validation"},
+                "hardware": {"--hardware"},
+                "software": {"--software"},
+                "code": {"--code"},
+            },
+        ),
+        ("paper", run, {"seeds": {"--seed"}, "code": {"--code", "--output"}}),
+    ],
+)
+def test_messages_name_the_options_of_the_command_that_made_the_rows(recipe, command, wanted):
+    for rule, rows in _SPOILT.items():
+        said = failing([structs.replace(row, recipe=recipe) for row in rows])[rule]
+        assert set(re.findall(r"--[a-z]+", said)) == wanted.get(rule, set())
+        assert "\n" not in said
+    assert set().union(*wanted.values()) <= options_of(command)
+
+
+def test_seeds_that_are_there_are_kept_and_the_lowest_others_named():
+    (said,) = failing([make_result(5), make_result(1)]).values()
+    assert said == "2 of 3 seeds (1, 5): run it with --seed 0 --seed 1 --seed 5"
+
+
 def test_seeds_on_another_build_do_not_count_and_are_named():
     rows = [make_result(0), make_result(1), make_result(2, manifest="ab" * 32)]
     said = [finding.message for finding in check(rows) if finding.rule == "seeds"]
     words = "on another build of the same address do not count: 1.0.0"
+    again = "run it with --seed 0 --seed 1 --seed 2"
     assert sorted(said) == [
-        f"1 of 3 seeds (2): run the command again with other seeds; rows {words} [{MANIFEST[:8]}]",
-        f"2 of 3 seeds (0, 1): run the command again with other seeds; rows {words} [abababab]",
+        f"1 of 3 seeds (2): {again}; rows {words} [{MANIFEST[:8]}]",
+        f"2 of 3 seeds (0, 1): {again}; rows {words} [abababab]",
     ]
 
 

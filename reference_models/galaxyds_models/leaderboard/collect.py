@@ -108,6 +108,15 @@ class Row:
         """Distinct divisions."""
         return tuple(sorted({run.division for run in self.runs}))
 
+    @property
+    def deterministic(self) -> bool:
+        """Whether in every division several seeds gave equal metrics."""
+        found: dict[int, dict[int, dict[str, float | None]]] = {}
+        for run in self.runs:
+            values = {name: each.value for name, each in run.metrics.items()}
+            found.setdefault(run.division, {})[run.seed] = values
+        return bool(found) and all(_agree(list(seeds.values())) for seeds in found.values())
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Board:
@@ -136,6 +145,15 @@ class Board:
     rows: tuple[Row, ...]
     smoke: int = 0
 
+    @property
+    def has_results(self) -> bool:
+        """Whether a result belongs here, be it one of the preset smoke that was left out."""
+        return self.smoke > 0 or any(row.runs for row in self.rows)
+
+
+def _agree(seeds: Sequence[Mapping[str, float | None]]) -> bool:
+    return len(seeds) > 1 and bool(seeds[0]) and all(each == seeds[0] for each in seeds)
+
 
 def collect(results: Iterable[Result], *, smoke: bool = False) -> tuple[Board, ...]:
     """Gather results and published numbers into tables.
@@ -150,7 +168,8 @@ def collect(results: Iterable[Result], *, smoke: bool = False) -> tuple[Board, .
     Returns
     -------
     tuple of Board
-        Datasets in the order of the papers, others behind; real before simulated.
+        Datasets with results before those with published numbers only; both in the order of the
+        papers, others behind; real before simulated.
     """
     groups = grouped(results)
     places: dict[Place, list[Group]] = {}
@@ -165,6 +184,8 @@ def collect(results: Iterable[Result], *, smoke: bool = False) -> tuple[Board, .
         _board(place, places[place], groups, smoke=smoke, name=name)
         for place in sorted(places, key=_place_order)
     ]
+    found = {board.place.dataset for board in boards if board.has_results}
+    boards.sort(key=lambda board: board.place.dataset not in found)
     return tuple(board for board in boards if board.rows or board.smoke)
 
 

@@ -31,7 +31,8 @@ def markdown(boards: Iterable[Board]) -> str:
     parts = [
         "# galaxyds leaderboard",
         (
-            "Mean over seeds ± standard deviation over seeds (none where all agree). "
+            "Mean over seeds ± standard deviation over seeds (none where all agree; deterministic: "
+            "they agree in every metric). "
             "dz = (z phot - z spec) / (1 + z spec)."
         ),
     ]
@@ -81,7 +82,7 @@ def _cells(board: Board, row: Row, notes: Sequence[str]) -> list[str]:
 
 
 def _name(row: Row) -> str:
-    details = ". ".join(filter(None, (row.detail, words.status(row))))
+    details = ". ".join(filter(None, (words.detail(row), words.status(row))))
     return f"**{safe(row.label)}** {safe(details)}".strip()
 
 

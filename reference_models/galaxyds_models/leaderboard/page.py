@@ -55,8 +55,11 @@ def page(boards: Sequence[Board]) -> str:
         {"name": name, "boards": list(members)}
         for name, members in groupby(boards, lambda board: board.place.dataset)
     ]
+    filled = {board.place.dataset for board in boards if board.has_results}
     return environment.get_template("page.html.j2").render(
         datasets=datasets,
+        filled=[each for each in datasets if each["name"] in filled],
+        bare=[each for each in datasets if each["name"] not in filled],
         style=_trusted(style),
         script=_trusted(script),
         policy=_policy(style, script),
@@ -201,12 +204,12 @@ def _facts(row: Row) -> list[tuple[str, str]]:
     each = partial(_each, row)
     return [
         ("Objects scored", each(lambda run: f"{run.objects:,}")),
-        ("Objects trained on", each(lambda run: f"{run.train_objects:,}")),
-        ("Networks averaged", each(lambda run: run.members)),
-        ("Parameters", each(lambda run: f"{run.parameters:,}")),
+        ("Objects trained on", each(words.train_objects)),
+        ("Networks averaged", each(words.members)),
+        ("Parameters", each(words.parameters)),
         ("Data", each(lambda run: run.nature)),
-        ("Hardware", each(lambda run: run.hardware)),
-        ("Software", each(lambda run: run.software)),
+        ("Hardware", each(lambda run: run.hardware or words.UNTOLD)),
+        ("Software", each(lambda run: run.software or words.UNTOLD)),
         ("Last recorded", max(run.created for run in row.runs)),
     ]
 

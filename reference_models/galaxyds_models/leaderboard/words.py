@@ -8,8 +8,12 @@ from galaxyds_models.leaderboard import columns
 from galaxyds_models.leaderboard.collect import Board, Cell, Row
 from galaxyds_models.leaderboard.columns import Column, decimals_for, number
 from galaxyds_models.results import Interval, Result
+from galaxyds_models.rules import is_external
 
 UNKNOWN = "–"
+"""In a table: no number, or none that is known."""
+UNTOLD = "unknown"
+"""In the details of a row: what the scorer of others' predictions cannot know."""
 BETTER = {"lower": "↓ better", "higher": "↑ better", "zero": "0 best", "": ""}
 _TAGS = {
     "paper": "published",
@@ -27,7 +31,7 @@ def heading(board: Board) -> str:
 def caption(board: Board) -> str:
     """One or two sentences: which data, and what they may be compared with."""
     place = board.place
-    if not board.smoke and not any(row.runs for row in board.rows):
+    if not board.has_results:
         return "Real data: published numbers; no result of this kind is recorded yet."
     nature = {"full": "whole dataset", "": "nature not recorded"}.get(board.nature, board.nature)
     build = f"{nature}; version {place.version}, manifest {place.manifest[:12]}."
@@ -47,6 +51,11 @@ def left_out(board: Board) -> str:
     return (
         f"{board.smoke} {rows} of the preset smoke left out: galaxyds leaderboard --all shows them."
     )
+
+
+def detail(row: Row) -> str:
+    """How a model was trained, or where a published number is from."""
+    return ", ".join(filter(None, (row.detail, "deterministic" if row.deterministic else "")))
 
 
 def status(row: Row) -> str:
@@ -147,6 +156,34 @@ def footnotes(board: Board) -> tuple[str, ...]:
 def marks(row: Row, column: Column, notes: Sequence[str]) -> tuple[int, ...]:
     """Return the numbers of a cell's footnotes, from 1."""
     return tuple(notes.index(note) + 1 for note in remarks(row, column))
+
+
+def train_objects(run: Result) -> str:
+    """Objects trained on; for others' models the evaluator knows the split, not what they used."""
+    return UNTOLD if is_external(run) else f"{run.train_objects:,}"
+
+
+def members(run: Result) -> str:
+    """Networks averaged."""
+    if is_external(run):
+        return UNTOLD
+    return str(run.members) if run.parameters else UNKNOWN
+
+
+def parameters(run: Result) -> str:
+    """Trainable parameters; models without a network have none."""
+    if run.parameters:
+        return f"{run.parameters:,}"
+    return UNTOLD if is_external(run) else UNKNOWN
+
+
+def training(run: Result) -> str:
+    """How long the training took, and how fast it was."""
+    if is_external(run) and not run.wall_seconds:
+        return UNTOLD
+    seconds = "under 1 s" if run.wall_seconds < 1 else f"{run.wall_seconds:,.0f} s"
+    speed = run.images_per_second
+    return seconds if speed is None else f"{seconds}, {speed:,.0f} images/s"
 
 
 def distinct(values: Iterable[object]) -> str:

@@ -4,6 +4,8 @@
   const select = document.getElementById("dataset");
   const input = document.getElementById("filter");
   const counter = document.getElementById("count");
+  const fold = document.getElementById("without-results");
+  let openBefore = null;  // how the reader left the fold, while a filter decides
 
   function keyOf(row, index) {
     return row.cells[index].dataset.value || "";
@@ -41,25 +43,57 @@
     return document.querySelector('details[data-row="' + CSS.escape(row.id) + '"]');
   }
 
+  function filterRows(board, words) {
+    let found = 0;
+    board.querySelectorAll(":scope > .scroll tbody > tr").forEach(function (row) {
+      const text = row.textContent.toLowerCase();
+      row.hidden = !words.every(function (word) { return text.includes(word); });
+      const details = detailsOf(row);
+      if (details) details.hidden = row.hidden;
+      if (!row.hidden) found += 1;
+    });
+    return found;
+  }
+
+  // Open while a filter finds something in it, then as the reader left it.
+  function showFold(filtered, found) {
+    if (!fold) return;
+    if (filtered && openBefore === null) openBefore = fold.open;
+    fold.hidden = filtered && !found;
+    if (filtered) {
+      fold.open = found || openBefore;
+    } else if (openBefore !== null) {
+      fold.open = openBefore;
+      openBefore = null;
+    }
+  }
+
   function show() {
     const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
     let visible = 0;
+    let folded = 0;
     document.querySelectorAll(".dataset").forEach(function (section) {
-      section.hidden = select.value !== "" && section.dataset.dataset !== select.value;
-      section.querySelectorAll(".board > .scroll tbody > tr").forEach(function (row) {
-        const text = row.textContent.toLowerCase();
-        row.hidden = !words.every(function (word) { return text.includes(word); });
-        const details = detailsOf(row);
-        if (details) details.hidden = row.hidden;
-        if (!row.hidden && !section.hidden) visible += 1;
+      const chosen = select.value === "" || section.dataset.dataset === select.value;
+      let found = 0;
+      section.querySelectorAll(".board").forEach(function (board) {
+        const rows = filterRows(board, words);
+        board.hidden = words.length > 0 && rows === 0;
+        found += rows;
       });
+      section.hidden = !chosen || (words.length > 0 && found === 0);
+      if (section.hidden) return;
+      visible += found;
+      if (fold && fold.contains(section)) folded += found;
     });
+    showFold(words.length > 0 || select.value !== "", folded > 0);
     counter.textContent = visible + (visible === 1 ? " row" : " rows");
   }
 
   function openTarget() {
     const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
-    if (target && target.tagName === "DETAILS") target.open = true;
+    for (let each = target; each; each = each.parentElement) {
+      if (each.tagName === "DETAILS") each.open = true;
+    }
   }
 
   document.querySelectorAll("thead button").forEach(function (button) {

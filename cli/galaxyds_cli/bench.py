@@ -9,7 +9,7 @@ import typer
 
 from galaxyds_cli import bench_check, bench_compare, bench_evaluate, bench_objects, bench_score
 from galaxyds_cli.console import show_json, show_table
-from galaxyds_cli.options import Json, Root
+from galaxyds_cli.options import Dataset, Json, Root, Table
 
 if TYPE_CHECKING:
     from galaxyds_models.bench import Request
@@ -35,7 +35,7 @@ _HEADS = ("out>=.05", "out>=.15", "bias", "rmse")
 @bench.command("run")
 def run(
     model: Annotated[str, typer.Argument(help="Name of a model: galaxyds bench list.")],
-    dataset: Annotated[str, typer.Argument(help="name[/config][:version], or a real table.")],
+    dataset: Dataset,
     *,
     recipe: Annotated[
         str | None, typer.Option("--recipe", metavar="RECIPE", help="Default: the model's first.")
@@ -63,9 +63,7 @@ def run(
     ] = None,
     split: Annotated[str, typer.Option("--split", help="What is predicted and scored.")] = "test",
     root: Root = None,
-    table: Annotated[
-        Path | None, typer.Option("--table", metavar="FILE", help="File of a real table.")
-    ] = None,
+    table: Table = None,
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="Checkpoints and results.")
     ] = Path("runs"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from galaxyds_cli.console import show_json, show_table
-from galaxyds_cli.options import Json, Root
+from galaxyds_cli.options import Dataset, Division, Json, Root, Table
 
 if TYPE_CHECKING:
     from galaxyds.metrics import PairedResult
@@ -17,9 +17,7 @@ _METRICS = ("sigma_mad", "outliers_15", "outliers_05", "rmse", "bias_mean")
 
 
 def compare(
-    dataset: Annotated[
-        str, typer.Argument(metavar="DATASET", help="name[/config][:version], or a real table.")
-    ],
+    dataset: Dataset,
     *,
     baseline: Annotated[
         list[Path],
@@ -33,12 +31,8 @@ def compare(
         list[str] | None, typer.Option("--metric", metavar="NAME", help="Repeat it for several.")
     ] = None,
     split: Annotated[str, typer.Option("--split", help="What was predicted.")] = "test",
-    division: Annotated[
-        int, typer.Option("--division", "--fold", metavar="N", help="Division, or fold.")
-    ] = 0,
-    table: Annotated[
-        Path | None, typer.Option("--table", metavar="FILE", help="File of a real table.")
-    ] = None,
+    division: Division = 0,
+    table: Table = None,
     root: Root = None,
     resamples: Annotated[
         int, typer.Option("--resamples", min=1, help="Of the paired bootstrap.")

@@ -10,7 +10,7 @@ import typer
 
 from galaxyds_cli.bench_score import Resamples, plain, show_metrics
 from galaxyds_cli.console import show_json
-from galaxyds_cli.options import Json, Root
+from galaxyds_cli.options import Dataset, Division, Json, Root, Table
 
 if TYPE_CHECKING:
     from galaxyds_models.evaluate import Scored
@@ -25,19 +25,13 @@ def evaluate(
             help="Parquet with object_id (int64) and z; optionally sigma, pdf, z.PATTERN.",
         ),
     ],
-    dataset: Annotated[
-        str, typer.Argument(metavar="DATASET", help="name[/config][:version], or a real table.")
-    ],
+    dataset: Dataset,
     *,
     split: Annotated[
         str, typer.Option("--split", metavar="SPLIT", help="What was predicted.")
     ] = "test",
-    division: Annotated[
-        int, typer.Option("--division", "--fold", metavar="N", help="Division, or fold.")
-    ] = 0,
-    table: Annotated[
-        Path | None, typer.Option("--table", metavar="FILE", help="File of a real table.")
-    ] = None,
+    division: Division = 0,
+    table: Table = None,
     root: Root = None,
     resamples: Resamples = 1000,
     results: Annotated[

@@ -7,24 +7,18 @@ from typing import Annotated
 
 import typer
 
-from galaxyds_cli.options import Root
+from galaxyds_cli.options import Dataset, Division, Root, Table
 
 
 def objects(
-    dataset: Annotated[
-        str, typer.Argument(metavar="DATASET", help="name[/config][:version], or a real table.")
-    ],
+    dataset: Dataset,
     *,
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="PARQUET", help="Where to write them.")
     ],
     split: Annotated[str, typer.Option("--split", help="Which split.")] = "train",
-    division: Annotated[
-        int, typer.Option("--division", "--fold", metavar="N", help="Division, or fold.")
-    ] = 0,
-    table: Annotated[
-        Path | None, typer.Option("--table", metavar="FILE", help="File of a real table.")
-    ] = None,
+    division: Division = 0,
+    table: Table = None,
     root: Root = None,
 ) -> None:
     """Write object ids, redshifts and photometry of a split as Parquet, as bench run sees them.

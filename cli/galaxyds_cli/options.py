@@ -58,3 +58,12 @@ Pushdown = Annotated[
     bool,
     typer.Option("--pushdown/--no-pushdown", help="Let the archive apply the cuts, or do it here."),
 ]
+Dataset = Annotated[
+    str, typer.Argument(metavar="DATASET", help="name[/config][:version], or a real table.")
+]
+Division = Annotated[
+    int, typer.Option("--division", "--fold", metavar="N", help="Division, or fold.")
+]
+Table = Annotated[
+    Path | None, typer.Option("--table", metavar="FILE", help="File of a real table.")
+]

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import platform
-import shlex
-import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -18,7 +15,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from galaxyds import __version__
 from galaxyds.errors import DataIntegrityError, ResumeConflictError, UsageError, one_line
 from galaxyds.refs import to_snake
 from galaxyds.store.files import publish_bytes, sha256
@@ -31,6 +27,12 @@ from galaxyds_models.hardware import Hardware
 from galaxyds_models.objects import Objects
 from galaxyds_models.predictions import Predictions, write_predictions
 from galaxyds_models.preparation import Preparation, features, missing_inputs
+from galaxyds_models.provenance import (
+    code_version,
+    command_line,
+    hardware_words,
+    software_versions,
+)
 from galaxyds_models.recipe import Preset, Recipe
 from galaxyds_models.registry import Entry
 from galaxyds_models.results import Result, append, read
@@ -484,53 +486,3 @@ def append_missing(path: Path, results: Sequence[Result]) -> None:
     for result in results:
         if result not in there:
             append(path, result)
-
-
-def hardware_words(request: Request) -> str:
-    """Device, how many of them, and precision, for the results."""
-    count = f"{request.processes} x " if request.processes > 1 else ""
-    return f"{count}{request.hardware.name}, {request.hardware.precision}"
-
-
-def software_versions() -> str:
-    """Versions that a result depends on."""
-    return (
-        f"galaxyds {__version__}, torch {torch.__version__}, numpy {np.__version__}, "
-        f"python {platform.python_version()}"
-    )
-
-
-def code_version() -> str:
-    """Version of the package, with the commit where it runs from a checkout."""
-    try:
-        # Installed inside somebody else's checkout, this file is none of that repository's.
-        _git("ls-files", "--error-unmatch", Path(__file__).name)
-        commit = _git("describe", "--always", "--dirty", "--exclude=*")
-    except (OSError, subprocess.SubprocessError):
-        return f"galaxyds {__version__}"
-    return f"galaxyds {__version__}, commit {commit}"
-
-
-def _git(*words: str) -> str:
-    folder = Path(__file__).parent
-    found = subprocess.run(
-        ["git", *words], cwd=folder, capture_output=True, text=True, check=True, timeout=10
-    )
-    return found.stdout.strip()
-
-
-def command_line(request: Request, recipe: Recipe, seed: int, division: int) -> str:
-    """Return the command that makes one result again."""
-    name, *adjustments = recipe.name.split("+")
-    words = ["galaxyds", "bench", "run", request.entry.name, request.dataset]
-    words += ["--recipe", name, "--preset", request.preset.name]
-    words += ["--seed", str(seed), "--division", str(division)]
-    words += ["--precision", request.hardware.precision]
-    for adjustment in adjustments:  # as `adjusted` names them
-        option = adjustment.rstrip("0123456789")
-        words += [f"--{option}", adjustment.removeprefix(option)]
-    if request.split != "test":
-        words += ["--split", request.split]
-    if request.table is not None:
-        words += ["--table", request.table.name]
-    return shlex.join(words)

@@ -16,11 +16,12 @@ from galaxyds import metrics
 from galaxyds.datasets import DATASETS
 from galaxyds.errors import DataIntegrityError, ResumeConflictError, StorageError, UsageError
 from galaxyds_cli.main import app
-from galaxyds_models.bench import Request, command_line, run
+from galaxyds_models.bench import Request, run
 from galaxyds_models.evaluate import score
 from galaxyds_models.hardware import Hardware
 from galaxyds_models.objects import open_objects
 from galaxyds_models.predictions import Predictions, read_predictions, write_predictions
+from galaxyds_models.provenance import command_line
 from galaxyds_models.recipe import Inputs, Preset, adjusted
 from galaxyds_models.registry import get_entry, names, parameters
 from galaxyds_models.results import read

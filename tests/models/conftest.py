@@ -5,8 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 from galaxyds.build import Request, build
+
+
+torch.set_num_threads(1)  # two workers share two cores; threads of both would wait for each other
 
 
 @pytest.fixture(scope="session")

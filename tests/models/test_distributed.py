@@ -81,4 +81,4 @@ def test_the_command_runs_under_torchrun_and_writes_once(cfhtls_root, tmp_path):
     shown = launch(*words, capture_output=True, text=True).stdout
     (result,) = read(tmp_path / "results.jsonl")
     assert result.hardware.startswith("2 x ")
-    assert shown.count("sigma_mad (95 %)") == 1
+    assert shown.count("results.jsonl") == 1

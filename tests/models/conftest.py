@@ -9,7 +9,6 @@ import torch
 
 from galaxyds.build import Request, build
 
-
 torch.set_num_threads(1)  # two workers share two cores; threads of both would wait for each other
 
 

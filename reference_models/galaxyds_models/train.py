@@ -1,8 +1,9 @@
 """The training loop, for every network and device; read it from top to bottom.
 
 Chance is a function of the seed and the number of a step: a training that was killed and goes on
-from its checkpoint ends with the same bits on a processor, with the same number of threads.  Networks that are trained side by side
-on one card take turns, each on a stream of its own, and do not depend on each other.
+from its checkpoint ends with the same bits on a processor, with the same number of threads.
+Networks that are trained side by side on one card take turns, each on a stream of its own, and do
+not depend on each other.
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ BAD = {
     "html": (b"<!DOCTYPE html><html>not found</html>", "HTML"),
     "html after blanks": (b"\r\n  <html>", "HTML"),
     "empty": (b"", "empty file"),
-    "gzip": (gzip.compress(CONTENT), "gzip"),
+    "gzip": (gzip.compress(CONTENT, mtime=0), "gzip"),
     "json": (b'{"ErrorCode": 500}', "JSON"),
     "control characters": (b"\x1b[31mred\n\n", "bytes that begin"),
 }

@@ -145,9 +145,12 @@ def _show(request: Request, results: list[Result], *, kept: int) -> None:
         print(f"kept         {kept} of {len(results)} results were there before")
     first = results[0]
     print(f"dataset      {first.dataset}:{first.version} ({first.nature})")
-    print(
-        f"recipe       {request.recipe.name}, preset {request.preset.name}: {request.preset.about}"
-    )
+    preset = request.preset
+    # A preset says how long networks train; other models are fitted in one go.
+    how = f", preset {preset.name}: {preset.about}" if request.entry.network else ""
+    print(f"recipe       {request.recipe.name}{how}")
+    if preset.evaluate is not None:
+        print(f"scored       at most {preset.evaluate} objects of the split (preset {preset.name})")
     print(f"hardware     {first.hardware}")
     print(f"results      {request.results}")
 

@@ -126,20 +126,19 @@ def _progress(report: EpochReport) -> None:
 
 def _show(request: Request, results: list[Result], *, kept: int) -> None:
     show_table(
-        ("model", "division", "seed", "objects", "sigma_mad", "95 %", *_HEADS),
+        ("model", "division", "seed", "sigma_mad", "95 %", *_HEADS),
         [
             (
                 result.model + (f" {result.pattern}" if result.pattern else ""),
                 str(result.division),
                 str(result.seed),
-                f"{result.objects:,}",
                 _cell(result, _SHOWN[0]),
                 _range(result, _SHOWN[0]),
                 *(_cell(result, name) for name in _SHOWN[1:]),
             )
             for result in results
         ],
-        right=tuple(range(1, 5 + len(_SHOWN))),
+        right=tuple(range(1, 4 + len(_SHOWN))),
     )
     if kept:
         print(f"kept         {kept} of {len(results)} results were there before")
@@ -149,8 +148,8 @@ def _show(request: Request, results: list[Result], *, kept: int) -> None:
     # A preset says how long networks train; other models are fitted in one go.
     how = f", preset {preset.name}: {preset.about}" if request.entry.network else ""
     print(f"recipe       {request.recipe.name}{how}")
-    if preset.evaluate is not None:
-        print(f"scored       at most {preset.evaluate} objects of the split (preset {preset.name})")
+    some = f", at most {preset.evaluate} of the split" if preset.evaluate is not None else ""
+    print(f"scored       {first.objects:,} objects{some}")
     print(f"hardware     {first.hardware}")
     print(f"results      {request.results}")
 

@@ -172,9 +172,9 @@ def run(
             if part.rank == 0:
                 for results in kept.values():
                     append_missing(request.results, results)
+                for words in _made_up(recipe, data.train):
+                    say(words)
             missing = [seed for seed, results in kept.items() if not results]
-            for words in _made_up(recipe, data.train):
-                say(words)
             engine = Engine(hardware=request.hardware, part=part, report=report, say=say)
             made = _run_division(request, recipe, data, missing, engine=engine)
             for seed in request.seeds:

@@ -145,11 +145,6 @@ def read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     return metadata, tensors
 
 
-def weights(path: Path) -> dict[str, Tensor]:
-    """Read the weights that a training kept: those of its best validation loss."""
-    return _below(read(path)[1], "best.")
-
-
 def _optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
     state: dict[int, dict[str, Any]] = optimiser.state_dict()["state"]
     return {

@@ -288,7 +288,7 @@ def _by_redshift(z: Floats, truth: NDArray[np.float64]) -> list[Bin]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Origin:
-    """Where predictions are from that galaxyds did not make.
+    """Whose predictions are scored, and where they are from.
 
     Attributes
     ----------

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from galaxyds.errors import UsageError
+from galaxyds.metrics import sigma_mad
 from galaxyds_models import checkpoint
 from galaxyds_models.checkpoint import Progress
 from galaxyds_models.distributed import agree
@@ -393,20 +394,22 @@ def augment(batch: dict[str, Tensor], recipe: Recipe) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def validate(network: Estimator, feed: Feed, hardware: Hardware) -> tuple[float, float]:
-    """Return the mean loss and the scatter (1.4826 MAD of dz) of a split.
+    """Return the mean loss and ``sigma_mad`` of a split, NaN where an estimate is no number.
 
     The loss is ``selection`` where the network's objective has one, else ``loss``.
     """
     network.eval()
-    total, residuals = 0.0, []
+    total, answers, truths = 0.0, [], []
     for batch in _evaluation_batches(feed):
         with hardware.autocast():
             outputs = network(batch)
         losses, z = network.objective(outputs, batch), network.estimates(outputs)["z"]
         total += len(z) * losses.get("selection", losses["loss"]).item()
-        residuals.append(((z - batch["redshift"]) / (1 + batch["redshift"])).cpu())
-    dz = torch.cat(residuals)
-    scatter = 1.4826 * (dz - dz.median()).abs().median().item()
+        answers.append(z.cpu())
+        truths.append(batch["redshift"].cpu())
+    found = torch.cat(answers)
+    diverged = not torch.isfinite(found).all()
+    scatter = math.nan if diverged else sigma_mad(found, torch.cat(truths))
     return total / len(feed), scatter
 
 

@@ -10,11 +10,12 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from galaxyds.errors import GalaxydsError, UsageError
+from galaxyds.errors import UsageError
 from galaxyds_cli import bench_evaluate
 from galaxyds_models.evaluate import Predictions, write_predictions
 from galaxyds_models.results import read
 from galaxyds_models.tables import open_table
+from tests.cli.verb import output_of
 from tests.small_build import SPEC, make_build
 
 app = typer.Typer()
@@ -22,12 +23,7 @@ app.command()(bench_evaluate.evaluate)
 
 
 def run(*arguments):
-    """Output of the verb; its error where it raised one."""
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    if isinstance(result.exception, GalaxydsError):
-        raise result.exception
-    assert result.exit_code == 0, result.output
-    return result.output
+    return output_of(app, *arguments)
 
 
 @pytest.fixture(autouse=True)

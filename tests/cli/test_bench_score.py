@@ -8,22 +8,17 @@ import numpy as np
 import pandas as pd
 import pytest
 import typer
-from typer.testing import CliRunner
 
-from galaxyds.errors import DataIntegrityError, GalaxydsError, UsageError
+from galaxyds.errors import DataIntegrityError, UsageError
 from galaxyds_cli import bench_score
+from tests.cli.verb import output_of
 
 app = typer.Typer()
 app.command()(bench_score.score)
 
 
 def run(*arguments):
-    """Output of the verb; its error where it raised one."""
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    if isinstance(result.exception, GalaxydsError):
-        raise result.exception
-    assert result.exit_code == 0, result.output
-    return result.output
+    return output_of(app, *arguments)
 
 
 @pytest.fixture

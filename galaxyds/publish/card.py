@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from galaxyds.errors import one_line
@@ -33,46 +34,78 @@ class Size(Protocol):
         """Bytes in memory."""
 
 
-def render_card(
-    spec: DatasetSpec,
-    manifest: Manifest,
-    *,
-    features: Mapping[str, Mapping[str, Any]],
-    sizes: Mapping[str, Size],
-) -> str:
-    """Write the card of a build.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Part:
+    """One build of a card.
 
-    Parameters
+    Attributes
     ----------
     spec : DatasetSpec
-        Texts, columns, licence, citations.
+        Narrowed to the build's config.
     manifest : Manifest
         Counts, cut flow, what kind of build it is.
     features : mapping
         Of the hub's rows, as :func:`galaxyds.publish.hub.hub_features` gives them.
     sizes : mapping of str to SplitSize
         By split; splits without objects are left out.
+    """
+
+    spec: DatasetSpec
+    manifest: Manifest
+    features: Mapping[str, Mapping[str, Any]]
+    sizes: Mapping[str, Size]
+
+
+def render_card(parts: Sequence[Part], *, repository: str = "PATH_OR_ID") -> str:
+    """Write the card of one build, or of several configs of a dataset.
+
+    Parameters
+    ----------
+    parts : sequence of Part
+        Builds of one dataset, one per config; the first is the default config.
+    repository : str
+        What ``load_dataset`` is given.
 
     Returns
     -------
     str
         Markdown with a YAML head.
     """
+    spec = parts[0].spec
+    unlike = list(_unlike(parts, lambda part: part.spec.stored_columns()))
     sections = (
-        _head(spec, manifest, features, sizes),
-        _title(spec, manifest),
-        _contents(spec, manifest, sizes),
-        _usage(spec, manifest),
-        _provenance(manifest),
-        _surveys(manifest),
-        _cut_flow(manifest),
-        _columns(spec),
+        _head(parts),
+        _title(parts),
+        *(_named(_contents(part), part, parts) for part in parts),
+        _usage(parts, repository),
+        *(
+            _named(make(part), part, parts)
+            for make in (_provenance, _surveys, _cut_flow)
+            for part in parts
+        ),
+        *(_named(_columns(part.spec), part, unlike) for part in unlike),
         _flags(spec),
-        _bands(spec, manifest),
+        *(_named(_bands(part.spec, part.manifest), part, parts) for part in parts),
         _errata(spec),
         _terms(spec),
     )
     return "\n\n".join("\n".join(section) for section in sections if section) + "\n"
+
+
+def _named(section: list[str], part: Part, parts: Sequence[Part]) -> list[str]:
+    """Say in a section's heading which config it is about, if there are several."""
+    if not section or len(parts) == 1:
+        return section
+    return [f"{section[0]}, config {code(part.manifest.config)}", *section[1:]]
+
+
+def _unlike(parts: Sequence[Part], key: Callable[[Part], object]) -> Iterator[Part]:
+    """Yield the parts whose key no earlier part has."""
+    seen: list[object] = []
+    for part in parts:
+        if key(part) not in seen:
+            seen.append(key(part))
+            yield part
 
 
 def text(value: str, limit: int = 600) -> str:
@@ -104,16 +137,10 @@ def _quote(value: str) -> str:
     return json.dumps(one_line(value), ensure_ascii=False)
 
 
-def _head(
-    spec: DatasetSpec,
-    manifest: Manifest,
-    features: Mapping[str, Mapping[str, Any]],
-    sizes: Mapping[str, Size],
-) -> list[str]:
-    config = _quote(manifest.config)
+def _head(parts: Sequence[Part]) -> list[str]:
+    spec = parts[0].spec
     spdx = spec.licence.spdx.lower()
     known = spdx in _HUB_LICENCES
-    total = sum(size.bytes for size in sizes.values())
     return [
         "---",
         f"license: {spdx if known else 'other'}",
@@ -121,28 +148,34 @@ def _head(
         f"pretty_name: {_quote(spec.title)}",
         'tags: ["astronomy", "photometric-redshift", "images"]',
         "configs:",
-        f"- config_name: {config}",
-        # A hub version has three numbers; the local label stands in the text below.
-        f"  version: {_quote(manifest.public_version)}",
-        "  default: true",
-        "  data_files:",
-        *(
-            f"  - {{split: {split}, path: {_quote(f'{manifest.config}/{split}-*.parquet')}}}"
-            for split in sizes
-        ),
+        *(line for part in parts for line in _config_head(part, default=part is parts[0])),
         "dataset_info:",
-        f"- config_name: {config}",
-        "  features:",
-        *(_feature(name, feature) for name, feature in features.items()),
-        "  splits:",
-        *(
-            f"  - {{name: {split}, num_bytes: {sizes[split].bytes}, "
-            f"num_examples: {sizes[split].rows}}}"
-            for split in sizes
-        ),
-        f"  dataset_size: {total}",
+        *(line for part in parts for line in _info_head(part)),
         "---",
     ]
+
+
+def _config_head(part: Part, *, default: bool) -> Iterator[str]:
+    yield f"- config_name: {_quote(part.manifest.config)}"
+    # A hub version has three numbers; the local label stands in the text below.
+    yield f"  version: {_quote(part.manifest.public_version)}"
+    if default:
+        yield "  default: true"
+    yield "  data_files:"
+    for split in part.sizes:
+        path = _quote(f"{part.manifest.config}/{split}-*.parquet")
+        yield f"  - {{split: {split}, path: {path}}}"
+
+
+def _info_head(part: Part) -> Iterator[str]:
+    yield f"- config_name: {_quote(part.manifest.config)}"
+    yield "  features:"
+    for name, feature in part.features.items():
+        yield _feature(name, feature)
+    yield "  splits:"
+    for split, size in part.sizes.items():
+        yield f"  - {{name: {split}, num_bytes: {size.bytes}, num_examples: {size.rows}}}"
+    yield f"  dataset_size: {sum(size.bytes for size in part.sizes.values())}"
 
 
 def _feature(name: str, feature: Mapping[str, Any]) -> str:
@@ -153,22 +186,26 @@ def _feature(name: str, feature: Mapping[str, Any]) -> str:
     return f"  - {{name: {_quote(name)}, dtype: {{array3_d: {inner}}}}}"
 
 
-def _title(spec: DatasetSpec, manifest: Manifest) -> list[str]:
+def _title(parts: Sequence[Part]) -> list[str]:
+    spec = parts[0].spec
     lines = [f"# {text(spec.title)}", "", text(spec.summary, 2000)]
-    if not manifest.is_full:
-        nature = f"{text(manifest.nature())}, {manifest.rows:,} objects"
-        version = text(manifest.version)
-        lines += ["", f"> **This is not the full dataset.** Version {version}: {nature}."]
-    if manifest.archive.simulated:
+    for part in (part for part in parts if not part.manifest.is_full):
+        which = "" if len(parts) == 1 else f" of config {code(part.manifest.config)}"
+        nature = f"{text(part.manifest.nature())}, {part.manifest.rows:,} objects"
+        version = text(part.manifest.version)
+        lines += ["", f"> **This is not the full dataset{which}.** Version {version}: {nature}."]
+    if simulated := [part.manifest for part in parts if part.manifest.archive.simulated]:
+        departures = dict.fromkeys(one for manifest in simulated for one in manifest.departures)
         lines += [
             ">",
             "> **The pixels and the catalogue are simulated. Nothing here was observed.**",
-            *(f"> - {text(departure)}" for departure in manifest.departures),
+            *(f"> - {text(departure)}" for departure in departures),
         ]
     return lines
 
 
-def _contents(spec: DatasetSpec, manifest: Manifest, sizes: Mapping[str, Size]) -> list[str]:
+def _contents(part: Part) -> list[str]:
+    spec, manifest, sizes = part.spec, part.manifest, part.sizes
     bands, rows, columns = spec.image_shape()
     what = (
         f"{manifest.rows:,} objects, each with a cutout of {bands} bands "
@@ -194,7 +231,8 @@ def _contents(spec: DatasetSpec, manifest: Manifest, sizes: Mapping[str, Size]) 
     ]
 
 
-def _usage(spec: DatasetSpec, manifest: Manifest) -> list[str]:
+def _usage(parts: Sequence[Part], repository: str) -> list[str]:
+    spec, manifest = parts[0].spec, parts[0].manifest
     missing = (
         "A missing float is NaN; a missing integer is the sentinel given with its column. The "
         "torch format of datasets shows uint64 as int64: values from 2^63 on come out negative."
@@ -205,7 +243,7 @@ def _usage(spec: DatasetSpec, manifest: Manifest) -> list[str]:
         "```python",
         "from datasets import load_dataset",
         "",
-        f'data = load_dataset("PATH_OR_ID", "{manifest.config}").with_format("torch")',
+        f'data = load_dataset("{repository}", "{manifest.config}").with_format("torch")',
         f'data["train"][0]["image"]  # {tuple(spec.image_shape())} float32',
         "",
         "import galaxyds",
@@ -217,7 +255,8 @@ def _usage(spec: DatasetSpec, manifest: Manifest) -> list[str]:
     ]
 
 
-def _provenance(manifest: Manifest) -> list[str]:
+def _provenance(part: Part) -> list[str]:
+    manifest = part.manifest
     archive = manifest.archive
     dropped = manifest.dropped_by_reason()
     return [
@@ -236,8 +275,9 @@ def _provenance(manifest: Manifest) -> list[str]:
     ]  # fmt: skip
 
 
-def _surveys(manifest: Manifest) -> list[str]:
+def _surveys(part: Part) -> list[str]:
     """What each spectroscopic survey of a compiled catalogue brought and lost."""
+    manifest = part.manifest
     if not manifest.surveys:
         return []
     rows = (
@@ -249,11 +289,11 @@ def _surveys(manifest: Manifest) -> list[str]:
     return ["## Spectroscopic surveys", "", *table(head, rows)]
 
 
-def _cut_flow(manifest: Manifest) -> list[str]:
+def _cut_flow(part: Part) -> list[str]:
     rows = (
         (text(row.name), code(row.sql), f"{row.removed:,}", f"{row.rows_after:,}", text(row.why),
          text(row.source))
-        for row in manifest.cut_flow
+        for row in part.manifest.cut_flow
     )  # fmt: skip
     head = ("cut", "keeps rows where", "removed", "left", "why", "source")
     return ["## Cut flow", "", *table(head, rows)]

@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from galaxyds.publish.card import render_card
+from galaxyds.publish.card import Part, render_card
 from galaxyds.store.columns import filled_table, stored_table
 from galaxyds.store.hdf5 import IMAGE, let_go
 
@@ -86,7 +86,8 @@ def write_hub(
             continue
         _write_split(directory / config / split, rows, table, images)
         sizes[split] = SplitSize(rows=len(rows), bytes=_bytes(table, images, len(rows)))
-    card = render_card(spec, manifest, features=hub_features(spec), sizes=sizes)
+    part = Part(spec=spec, manifest=manifest, features=hub_features(spec), sizes=sizes)
+    card = render_card([part])
     (directory / "README.md").write_text(card, encoding="utf-8")
 
 

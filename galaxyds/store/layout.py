@@ -132,7 +132,7 @@ def find_build(home: Path, ref: DatasetRef, spec: DatasetSpec) -> BuildDirectory
     ]
     if not candidates:
         raise _not_built(folder, spec, config, ref)
-    best = max(candidates, key=lambda build: _preference(build.manifest))
+    best = max(candidates, key=lambda build: preference(build.manifest))
     if best.manifest.is_full or best.manifest.version == ref.version:
         return best
     notice = (
@@ -178,7 +178,8 @@ def _is_meant(manifest: Manifest, version: str | None) -> bool:
     return version is None or version in (manifest.version, manifest.public_version)
 
 
-def _preference(manifest: Manifest) -> tuple[bool, bool, tuple[int, ...], int, str]:
+def preference(manifest: Manifest) -> tuple[bool, bool, tuple[int, ...], int, str]:
+    """Rank of a build among those of one config: full, real, newest, largest, latest."""
     version = tuple(int(part) for part in manifest.public_version.split("."))
     real = not manifest.archive.simulated
     return manifest.is_full, real, version, manifest.rows, manifest.created

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import yaml
 
-from galaxyds.publish.card import code, code_block, render_card, text
+from galaxyds.publish.card import Part, code, code_block, render_card, text
 from galaxyds.publish.hub import SplitSize, hub_features
 from galaxyds.spec import Licence
 from galaxyds.specs import get_spec, spec_names
@@ -19,7 +19,11 @@ SIZES = {name: SplitSize(rows=n, bytes=100 * n) for name, n in
 
 def card(spec=SPEC, **options):
     described = manifest(spec, config=spec.configs[0].name, **options)
-    return render_card(spec, described, features=hub_features(spec), sizes=SIZES)
+    return render_card([part(spec, described)])
+
+
+def part(spec, described):
+    return Part(spec=spec, manifest=described, features=hub_features(spec), sizes=SIZES)
 
 
 def head(rendered):

@@ -1,0 +1,1 @@
+"""Published builds, brought here from a hub."""

@@ -181,10 +181,10 @@ def contact_sheet(
     MissingExtraError
         If matplotlib is not installed.
     """
-    figure_class = _figure_class()
+    make_figure = figure_class()
     with_color = set(composite) <= set(bands)
     rows = len(bands) + int(with_color)
-    figure = figure_class(figsize=(0.35 + 1.05 * len(images), 0.5 + 1.05 * rows), dpi=110)
+    figure = make_figure(figsize=(0.35 + 1.05 * len(images), 0.5 + 1.05 * rows), dpi=110)
     grid = figure.subplots(rows, len(images), squeeze=False)
     for column, (image, label) in enumerate(zip(images, labels, strict=True)):
         cells = list(grid[:, column])
@@ -243,7 +243,7 @@ def plot_cutout(
         If matplotlib is not installed.
     """
     # Room for the title, however few the bands.
-    figure = _figure_class()(figsize=(max(1.8 * len(bands), 5.0), 2.3), layout="constrained")
+    figure = figure_class()(figsize=(max(1.8 * len(bands), 5.0), 2.3), layout="constrained")
     cells = np.atleast_1d(figure.subplots(1, len(bands)))
     shown = measured if measured is not None else [True] * len(bands)
     for cell, band, plane, has_data in zip(cells, bands, cutout, shown, strict=True):
@@ -271,7 +271,14 @@ def save(figure: Figure, path: Path) -> None:
         ) from error
 
 
-def _figure_class() -> type[Figure]:
+def figure_class() -> type[Figure]:
+    """Return matplotlib's class of figures, which needs neither a screen nor pyplot.
+
+    Raises
+    ------
+    MissingExtraError
+        If matplotlib is not installed.
+    """
     try:
         from matplotlib.figure import Figure as Found
     except ImportError as error:

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from galaxyds_cli import bench_check, bench_compare, bench_evaluate, bench_objects, bench_score
+from galaxyds_cli import (
+    bench_check,
+    bench_compare,
+    bench_evaluate,
+    bench_objects,
+    bench_plot,
+    bench_score,
+)
 from galaxyds_cli.console import show_json, show_table
 from galaxyds_cli.options import Dataset, Json, Root, Table
 
@@ -27,6 +34,7 @@ bench.command("score")(bench_score.score)
 bench.command("objects")(bench_objects.objects)
 bench.command("compare")(bench_compare.compare)
 bench.command("check")(bench_check.check)
+bench.command("plot")(bench_plot.plot)
 
 _SHOWN = ("sigma_mad", "outliers_05", "outliers_15", "bias_mean", "rmse")
 _HEADS = ("out>=.05", "out>=.15", "bias", "rmse")

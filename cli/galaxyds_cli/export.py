@@ -1,22 +1,24 @@
-"""``galaxyds export``: a build in the layout that others published it in."""
+"""``galaxyds export``: a build in the layout that others published it in, or in other formats."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from galaxyds_cli.console import gigabytes, show_table
-from galaxyds_cli.options import Name, Root
+from galaxyds_cli.options import Division, Name, Root
 
 if TYPE_CHECKING:
+    from galaxyds.publish.exports import Options
     from galaxyds.spec import DatasetSpec
     from galaxyds.store import BuildDirectory
 
-FORMATS = ("galaxiesml",)
-"""Layouts that can be written; which of them a dataset has, its declaration says."""
+PUBLISHED = ("galaxiesml",)
+"""Layouts of authors; which of them a dataset has, its declaration says."""
 _SHOWN = 12
 """Columns that are named before the others are only counted."""
 
@@ -25,7 +27,10 @@ def export(
     name: Name,
     *,
     layout: Annotated[
-        str, typer.Option("--format", metavar="FORMAT", help="Layout to write: galaxiesml.")
+        str,
+        typer.Option(
+            "--format", metavar="FORMAT", help="webdataset, zarr, hats, croissant or galaxiesml."
+        ),
     ],
     root: Root = None,
     output: Annotated[
@@ -37,44 +42,36 @@ def export(
             help="Where to write (default: here, in a new folder NAME_CONFIG_FORMAT).",
         ),
     ] = None,
+    division: Division = 0,
+    images: Annotated[
+        bool, typer.Option("--images", help="hats: the pixels too, as one more column.")
+    ] = False,
 ) -> None:
-    """Write a build in the layout of its authors: files for training, validation and testing.
+    """Write a build in another format, with its manifest and how to read it beside the data.
 
-    Published columns that a build does not have are left out and named at the end
-    (hsc-galaxiesml: x_coord, y_coord, x_coord_x, x_coord_y, y_coord_x, y_coord_y).
+    webdataset: tar shards per split. zarr: one group of chunked arrays. hats: a catalogue for lsdb.
+    croissant: the hub folder with croissant.json. galaxiesml: the files of the authors of
+    hsc-galaxiesml; published columns that a build does not have are named at the end.
 
-    Example: galaxyds export hsc-galaxiesml/64 --format galaxiesml --output published
+    Example: galaxyds export sdss-qso --format zarr --output qso
     """
     from galaxyds import settings
+    from galaxyds.publish.exports import Options
     from galaxyds.refs import DatasetRef, to_snake
     from galaxyds.specs import get_spec
-    from galaxyds.store import find_build, require_space
+    from galaxyds.store import find_build
 
     ref = DatasetRef.parse(name)
     spec = get_spec(ref.name)
     check_format(spec, layout)
+    _check_options(layout, division=division, images=images)
     found = find_build(settings.home(root), ref, spec)
     target = output or Path(f"{to_snake(spec.name)}_{found.manifest.config}_{layout}")
-    # Pixels are nearly all of it, and a build's own file has the same.
-    size = found.images.stat().st_size
-    typer.echo(f"writing about {gigabytes(size)} to {target.absolute()}", err=True)
-    require_space(target, size, what="the export", option="--output")
-    written, rows, absent = export_build(found, spec, target)
-    sizes = [path.stat().st_size for path in written]
-    show_table(
-        ("file", "rows", "size"),
-        [
-            (path.name, f"{count:,}", gigabytes(size))
-            for path, count, size in zip(written, rows, sizes, strict=True)
-        ],
-        right=(1, 2),
-    )
-    print(f"{target.absolute()}: {len(written)} files, {found.manifest.rows:,} objects, "
-          f"{gigabytes(sum(sizes))} ({found.address}, {found.manifest.nature()})")  # fmt: skip
-    if absent:
-        more = f" and {len(absent) - _SHOWN} more" if len(absent) > _SHOWN else ""
-        print(f"Without {len(absent)} of the published columns, which the build does not have: "
-              f"{', '.join(absent[:_SHOWN])}{more}")  # fmt: skip
+    if layout in PUBLISHED:
+        _export_published(found, spec, target)
+        return
+    options = Options(division=division, images=images)
+    _export_format(found, spec, target, layout=layout, options=options)
 
 
 def check_format(spec: DatasetSpec, layout: str) -> None:
@@ -88,19 +85,96 @@ def check_format(spec: DatasetSpec, layout: str) -> None:
     from difflib import get_close_matches
 
     from galaxyds.errors import UsageError
+    from galaxyds.publish.exports import FORMATS
 
-    mine = [spec.files.layout] if spec.files and spec.files.layout in FORMATS else []
+    own = [spec.files.layout] if spec.files and spec.files.layout in PUBLISHED else []
+    mine = [*own, *FORMATS]
     if layout in mine:
         return
     near = get_close_matches(layout, mine, 1)
-    cause = "its authors did not publish it so" if layout in FORMATS else "there is no such format"
-    cause += f" (did you mean {near[0]}?)" if near else ""
-    has = ", ".join(mine) if mine else "none beside the HDF5 and the hub folder of the build"
+    known = layout in PUBLISHED
+    cause = "its authors did not publish it so" if known else "there is no such format"
+    cause += f" (did you mean {near[0]}?)" if near and not known else ""
     raise UsageError(
-        f"{spec.name} cannot be exported as '{layout}': {cause}; formats of {spec.name}: {has} "
-        f"(galaxyds path {spec.name} says where)",
+        f"{spec.name} cannot be exported as '{layout}': {cause}; formats of {spec.name}: "
+        f"{', '.join(mine)}",
         format=layout,
     )
+
+
+def _check_options(layout: str, *, division: int, images: bool) -> None:
+    from galaxyds.errors import UsageError
+
+    for given, option, only in (
+        (images, "--images", "hats"),
+        (division, "--division", "webdataset"),
+    ):
+        if given and layout != only:
+            raise UsageError(f"{option} is for --format {only}: leave it out for {layout}")
+
+
+def _announce(target: Path, size: int) -> None:
+    from galaxyds.store import require_space
+
+    typer.echo(f"writing about {gigabytes(size)} to {target.absolute()}", err=True)
+    require_space(target, size, what="the export", option="--output")
+
+
+def _export_format(
+    found: BuildDirectory, spec: DatasetSpec, target: Path, *, layout: str, options: Options
+) -> None:
+    from galaxyds.publish.exports import FORMATS, open_source, write_export
+    from galaxyds_cli.progress import TerminalReporter
+
+    form, source = FORMATS[layout], open_source(found, spec)
+    _announce(target, form.size(source, options))
+    with TerminalReporter(sys.stderr) as reporter:
+        reporter.stage("export", "started")
+        write_export(
+            form,
+            source,
+            target,
+            options=options,
+            progress=lambda done, total: reporter.progress(done, total, "objects"),
+        )
+        reporter.stage("export", "done", f"{found.manifest.rows:,} objects")
+    entries = list(_entries(target))
+    rows = [(name, f"{count:,}", gigabytes(size)) for name, count, size in entries]
+    show_table(("name", "files", "size"), rows, right=(1, 2))
+    _conclude(found, target, sum(e[1] for e in entries), sum(e[2] for e in entries))
+
+
+def _entries(folder: Path) -> Iterator[tuple[str, int, int]]:
+    """Name, number of files and bytes of everything directly in a folder."""
+    for path in sorted(folder.iterdir()):
+        inside = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]
+        name = path.name if path.is_file() else f"{path.name}/"
+        yield name, len(inside), sum(p.stat().st_size for p in inside)
+
+
+def _conclude(found: BuildDirectory, target: Path, files: int, size: int) -> None:
+    print(f"{target.absolute()}: {files:,} files, {found.manifest.rows:,} objects, "
+          f"{gigabytes(size)} ({found.address}, {found.manifest.nature()})")  # fmt: skip
+
+
+def _export_published(found: BuildDirectory, spec: DatasetSpec, target: Path) -> None:
+    # Pixels are nearly all of it, and a build's own file has the same.
+    _announce(target, found.images.stat().st_size)
+    written, rows, absent = export_build(found, spec, target)
+    sizes = [path.stat().st_size for path in written]
+    show_table(
+        ("file", "rows", "size"),
+        [
+            (path.name, f"{count:,}", gigabytes(size))
+            for path, count, size in zip(written, rows, sizes, strict=True)
+        ],
+        right=(1, 2),
+    )
+    _conclude(found, target, len(written), sum(sizes))
+    if absent:
+        more = f" and {len(absent) - _SHOWN} more" if len(absent) > _SHOWN else ""
+        print(f"Without {len(absent)} of the published columns, which the build does not have: "
+              f"{', '.join(absent[:_SHOWN])}{more}")  # fmt: skip
 
 
 def export_build(

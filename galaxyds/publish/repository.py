@@ -13,14 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from galaxyds.download.names import CARD, MAIN, repo_id, repository_path, tag
+from galaxyds.download.names import CARD, CROISSANT, MAIN, repo_id, repository_path, tag
 from galaxyds.errors import DatasetNotFoundError
 from galaxyds.publish.card import Part, render_card
+from galaxyds.publish.croissant import render_croissant
 from galaxyds.publish.hub import SplitSize, hub_features
 from galaxyds.refs import to_snake
 from galaxyds.specs import get_spec
 from galaxyds.store.files import sha256
 from galaxyds.store.layout import MANIFEST, BuildDirectory, list_builds, preference
+from galaxyds.store.manifest import FileRecord
 
 if TYPE_CHECKING:
     from galaxyds.spec import DatasetSpec
@@ -139,7 +141,9 @@ def snapshot(builds: Sequence[BuildDirectory], spec: DatasetSpec) -> Snapshot:
     builds = sorted(builds, key=lambda build: order.index(build.manifest.config))
     files = {path: file for build in builds for path, file in _files_of(build)}
     card = render_card([_part(spec, b.manifest) for b in builds], repository=repo_id(spec.name))
+    records = {path: FileRecord(bytes=f.size, sha256=f.sha256) for path, f in files.items()}
     files[CARD] = _in_memory(card)
+    files[CROISSANT] = _in_memory(render_croissant(spec, [b.manifest for b in builds], records))
     files = dict(sorted(files.items()))
     return Snapshot(
         name=to_snake(spec.name), commit=_commit(files), builds=tuple(builds), files=files

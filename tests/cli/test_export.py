@@ -1,4 +1,4 @@
-"""``galaxyds export``: a build on disk becomes three files of the published layout."""
+"""``galaxyds export``: a build on disk becomes the published files, or another format."""
 
 from __future__ import annotations
 
@@ -108,9 +108,11 @@ def test_a_second_export_does_not_overwrite(built, tmp_path):
     [
         (
             "galaxiesml",
-            "its authors did not publish it so; formats of sdss-qso: none beside the HDF5",
+            "its authors did not publish it so; formats of sdss-qso: webdataset, zarr, hats",
         ),
-        ("csv", "there is no such format; formats of sdss-qso: none"),
+        ("csv", "there is no such format; formats of sdss-qso: webdataset, zarr, hats"),
+        ("zar", "there is no such format (did you mean zarr?)"),
+        ("web-dataset", "there is no such format (did you mean webdataset?)"),
     ],
 )
 def test_a_format_that_a_dataset_has_not(tmp_path, layout, words):
@@ -126,3 +128,35 @@ def test_the_formats_of_a_dataset_are_named(built):
     assert "there is no such format; formats of hsc-galaxiesml: galaxiesml" in error.message
     error = run("hsc-galaxiesml", "--format", "galaxyml", "--root", built).exception
     assert "there is no such format (did you mean galaxiesml?)" in error.message
+
+
+@pytest.mark.parametrize("form", ["webdataset", "zarr", "croissant"])
+def test_a_build_becomes_another_format(built, tmp_path, monkeypatch, form):
+    monkeypatch.chdir(tmp_path)
+    done = run("hsc-galaxiesml", "--format", form, "--root", built)
+    assert done.exit_code == 0, done.output
+    made = tmp_path / f"hsc_galaxiesml_extended_{form}"
+    files = [path for path in made.rglob("*") if path.is_file()]
+    assert f"{made}: {len(files)} files, 60 objects" in done.output
+    assert f"to {made}\n" in done.stderr
+    assert {p.name for p in tmp_path.iterdir()} == {"home", made.name}
+
+
+def test_space_is_asked_for_before_a_format_is_written(built, tmp_path, monkeypatch):
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1000))
+    done = run("hsc-galaxiesml", "--format", "zarr", "--root", built, "-o", tmp_path / "o")
+    assert isinstance(done.exception, StorageError)
+    assert "choose another --output" in done.exception.message
+    assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [("--images", "--images is for --format hats"), ("--fold=1", "--division is for --format web")],
+)
+def test_an_option_of_another_format_is_refused(built, tmp_path, option, words):
+    done = run("hsc-galaxiesml", "--format", "zarr", option, "--root", built, "-o", tmp_path / "o")
+    assert isinstance(done.exception, UsageError)
+    assert words in done.exception.message
+    assert not (tmp_path / "o").exists()

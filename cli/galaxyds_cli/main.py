@@ -9,7 +9,19 @@ import sys
 import typer
 
 from galaxyds.errors import GalaxydsError
-from galaxyds_cli import bench, build, export, info, leaderboard, list_, path, plan, preview, verify
+from galaxyds_cli import (
+    bench,
+    build,
+    export,
+    info,
+    leaderboard,
+    list_,
+    path,
+    plan,
+    preview,
+    show,
+    verify,
+)
 from galaxyds_cli.console import Once, show_error
 
 app = typer.Typer(
@@ -28,6 +40,7 @@ app.command("plan")(plan.plan)
 app.command("build")(build.build)
 app.command("verify")(verify.verify)
 app.command("preview")(preview.preview)
+app.command("show")(show.show)
 app.command("export")(export.export)
 app.command("path")(path.path)
 app.add_typer(bench.bench, name="bench")

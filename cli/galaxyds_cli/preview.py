@@ -76,15 +76,14 @@ def _measured(
     pixels: Path, spec: DatasetSpec, chosen: NDArray[np.int64]
 ) -> NDArray[np.bool_] | None:
     """Which bands of the objects have data; None for a dataset without optional bands."""
-    import numpy as np
-
+    from galaxyds.report.sheets import bands_with_data
     from galaxyds.spec import BAND_MASK
     from galaxyds.store import read_columns
 
     if not spec.has_optional_bands():
         return None
-    mask = read_columns(pixels, (BAND_MASK.name,))[BAND_MASK.name][chosen].astype(np.int64)
-    return np.asarray((mask[:, None] >> np.arange(len(spec.bands))) & 1, dtype=np.bool_)
+    mask = read_columns(pixels, (BAND_MASK.name,))[BAND_MASK.name][chosen]
+    return bands_with_data(mask, len(spec.bands))
 
 
 def _shapes(pixels: Path, spec: DatasetSpec, chosen: NDArray[np.int64]) -> Ellipses | None:

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from galaxyds_cli.main import app
 
-VERBS = ("list", "info", "plan", "build", "verify", "preview", "export", "path", "leaderboard")
+VERBS = tuple(command.name for command in app.registered_commands)
 
 
 def shell(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -1,16 +1,18 @@
 """The datasets by name, as torch datasets: ``from galaxyds.datasets import SDSSQuasar``.
 
-Importing this module imports torch.
+A dataset that another package brings has a class here too, made of its declaration: ``demo-set`` is
+``DemoSet``.  Importing this module imports torch.
 """
 
 from __future__ import annotations
 
+import functools
 from typing import Any, ClassVar
 
 from galaxyds.errors import UsageError
 from galaxyds.loaders import GalaxyDataset
 from galaxyds.refs import DatasetRef
-from galaxyds.specs import get_spec
+from galaxyds.specs import OWN, get_spec, spec_names
 
 __all__ = [
     "DATASETS",
@@ -19,6 +21,7 @@ __all__ = [
     "HSCGalaxiesML",
     "SDSSMainGalaxies",
     "SDSSQuasar",
+    "dataset_class",
     "open_dataset",
 ]
 
@@ -78,7 +81,53 @@ class HSCDeep(GalaxyDataset):
 DATASETS: dict[str, type[GalaxyDataset]] = {
     kind.name: kind for kind in (SDSSQuasar, HSCGalaxiesML, SDSSMainGalaxies, CFHTLSWide, HSCDeep)
 }
-"""Dataset classes by kebab-case name."""
+"""Classes of galaxyds' own datasets by kebab-case name."""
+
+
+def dataset_class(name: str) -> type[GalaxyDataset]:
+    """Return the class of a dataset.
+
+    Parameters
+    ----------
+    name : str
+        ``sdss-qso`` or ``sdss_qso``.
+
+    Returns
+    -------
+    type
+        Its own class; for a dataset of another package one that is made of its declaration, always
+        the same in a process.
+
+    Raises
+    ------
+    DatasetNotFoundError
+        If there is no such dataset.
+    """
+    known = get_spec(name).name
+    return DATASETS[known] if known in DATASETS else _made(known)
+
+
+@functools.cache
+def _made(name: str) -> type[GalaxyDataset]:
+    title = get_spec(name).title
+    about = f"{title} (``{name}``).\n\nSee :class:`galaxyds.loaders.GalaxyDataset`."
+    attributes = {"name": name, "__doc__": about, "__module__": __name__}
+    return type(_class_name(name), (GalaxyDataset,), attributes)
+
+
+def _class_name(name: str) -> str:
+    """``demo-set`` to ``DemoSet``, unless something else is called that here."""
+    title = "".join(part.capitalize() for part in name.split("-"))
+    return f"{title}Dataset" if title in globals() else title
+
+
+def __getattr__(attribute: str) -> type[GalaxyDataset]:
+    """Find the class of a dataset of another package, for imports and for unpickling."""
+    if not attribute.startswith("_"):
+        for name in spec_names():
+            if name not in OWN and _class_name(name) == attribute:
+                return _made(name)
+    raise AttributeError(f"module {__name__!r} has no attribute {attribute!r}")
 
 
 def open_dataset(address: str, split: str, **options: Any) -> GalaxyDataset:
@@ -112,5 +161,4 @@ def open_dataset(address: str, split: str, **options: Any) -> GalaxyDataset:
             f"{', '.join(sorted(repeated))} belongs into the address: write "
             f"{ref.name}/CONFIG:VERSION instead"
         )
-    kind = DATASETS[get_spec(ref.name).name]
-    return kind(split, config=ref.config, version=ref.version, **options)
+    return dataset_class(ref.name)(split, config=ref.config, version=ref.version, **options)

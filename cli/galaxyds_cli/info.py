@@ -18,6 +18,7 @@ def info(
     name: Name,
     *,
     columns: bool = typer.Option(False, "--columns", help="List every column."),
+    page: bool = typer.Option(False, "--page", help="Write the dataset's page, as Markdown."),
     as_json: Json = False,
 ) -> None:
     """Show what a dataset is: configs, cuts with their reasons, columns, errata, licence.
@@ -33,7 +34,15 @@ def info(
     ref = DatasetRef.parse(name)
     spec = get_spec(ref.name)
     if ref.version not in (None, spec.version, *spec.release_notes):
-        raise UsageError(f"{spec.name} has no version {ref.version}: it is at {spec.version}")
+        raise UsageError(
+            f"{spec.name} has no version {ref.version}: it is at {spec.version}; write "
+            f"galaxyds info {spec.name}"
+        )
+    if page:
+        from galaxyds.build.pages import page_of
+
+        print(page_of(spec), end="")
+        return
     configs = (spec.config(ref.config),) if ref.config else spec.configs
     if as_json:
         show_json({**asdict(spec), "configs": [asdict(c) for c in configs]})
@@ -46,8 +55,10 @@ def info(
         _columns(spec)
     else:
         print(f"{len(spec.stored_columns())} columns: galaxyds info {spec.name} --columns\n")
-    print("Where the paper contradicts itself, and the choice taken:")
-    show_table(("point", "the paper", "here"), [(e.point, e.paper, e.choice) for e in spec.errata])
+    if spec.errata:
+        print("Where the paper contradicts itself, and the choice taken:")
+        rows = [(e.point, e.paper, e.choice) for e in spec.errata]
+        show_table(("point", "the paper", "here"), rows)
     _paragraph(f"Licence: {spec.licence.name}. {spec.licence.redistribution} {spec.licence.url}")
     print("Cite:")
     for citation in spec.citations:

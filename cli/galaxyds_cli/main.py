@@ -16,6 +16,7 @@ from galaxyds_cli import (
     info,
     leaderboard,
     list_,
+    new,
     path,
     plan,
     preview,
@@ -43,6 +44,7 @@ app.command("preview")(preview.preview)
 app.command("show")(show.show)
 app.command("export")(export.export)
 app.command("path")(path.path)
+app.command("new")(new.new)
 app.add_typer(bench.bench, name="bench")
 app.command("leaderboard")(leaderboard.leaderboard)
 

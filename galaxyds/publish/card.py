@@ -84,10 +84,10 @@ def render_card(parts: Sequence[Part], *, repository: str = "PATH_OR_ID") -> str
             for part in parts
         ),
         *(_named(_columns(part.spec), part, unlike) for part in unlike),
-        _flags(spec),
+        flags_section(spec),
         *(_named(_bands(part.spec, part.manifest), part, parts) for part in parts),
         _errata(spec),
-        _terms(spec),
+        terms_section(spec),
     )
     return "\n\n".join("\n".join(section) for section in sections if section) + "\n"
 
@@ -309,8 +309,8 @@ def _columns(spec: DatasetSpec) -> list[str]:
     return ["## Columns", "", *table(("column", "dtype", "unit", "what", "missing"), rows)]
 
 
-def _flags(spec: DatasetSpec) -> list[str]:
-    """What the bits of ``cutout_flags`` mean."""
+def flags_section(spec: DatasetSpec) -> list[str]:
+    """Tell what the bits of ``cutout_flags`` mean; nothing where there are none."""
     rows = ((str(1 << f.bit), code(f.name), text(f.description)) for f in spec.flags)
     if not spec.flags:
         return []
@@ -345,7 +345,8 @@ def _errata(spec: DatasetSpec) -> list[str]:
     return ["## Choices", "", intro, "", *table(("point", "the paper says", "here"), rows)]
 
 
-def _terms(spec: DatasetSpec) -> list[str]:
+def terms_section(spec: DatasetSpec) -> list[str]:
+    """Tell the licence, what its owner asks for, and what to cite."""
     licence = spec.licence
     return [
         "## Licence and citation",
@@ -359,6 +360,6 @@ def _terms(spec: DatasetSpec) -> list[str]:
         *(f"- {text(citation.role)}: {text(citation.text)}" for citation in spec.citations),
         "",
         "```bibtex",
-        *(citation.bibtex for citation in spec.citations),
+        *(citation.bibtex.replace("`", "'") for citation in spec.citations),
         "```",
     ]

@@ -9,7 +9,8 @@ A subclass names the dataset and inherits them::
 
 Checked, on a small build from the simulated archive:
 
-* the spec declares everything, and every cut with an effect removes at least one row;
+* the spec declares everything, and nothing in it is left to be filled in;
+* every cut with an effect removes at least one row;
 * the manifest's cut flow is without gaps and ends at the number of rows before duplicates;
 * ``verify`` finds nothing;
 * splits are disjoint by object, by content and by position, and every division holds every object;
@@ -17,7 +18,8 @@ Checked, on a small build from the simulated archive:
 * a band that an object lacks is zeros and said so, and no other band is;
 * the object stands at pixel (N-1)/2, within what the spec allows;
 * the torch Dataset gives the declared shapes and dtypes, equal to the HDF5 values;
-* the content is that of last time (``golden_...``), so that no change of it goes unnoticed.
+* the content is that of last time (``golden_...``), so that no change of it goes unnoticed; the
+  first time the test fails and says which lines to paste.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ import numpy as np
 from galaxyds.spec import SPLITS
 from galaxyds.specs import get_spec
 from galaxyds.store import image_map, read_columns, verify
+from galaxyds.testing.filled import unfilled
 
 if TYPE_CHECKING:
     from galaxyds.build import Summary
@@ -46,7 +49,7 @@ class DatasetContract:
     name : str
         The dataset.
     golden_integers : str
-        :func:`fingerprint` of the small build.
+        :func:`fingerprint` of the small build; left empty until the first run has told it.
     golden_pixels : dict of str to (float, float)
         Mean and standard deviation of every band of the small build.
     config : str
@@ -54,8 +57,8 @@ class DatasetContract:
     """
 
     name: ClassVar[str]
-    golden_integers: ClassVar[str]
-    golden_pixels: ClassVar[dict[str, tuple[float, float]]]
+    golden_integers: ClassVar[str] = ""
+    golden_pixels: ClassVar[dict[str, tuple[float, float]]] = {}
     config: ClassVar[str] = ""
 
     @property
@@ -63,17 +66,25 @@ class DatasetContract:
         """The declaration under test."""
         return get_spec(self.name).of(self.config or get_spec(self.name).configs[0].name)
 
+    def test_nothing_is_left_to_fill_in(self) -> None:
+        """Texts that ``galaxyds new`` marked are written, and the published counts are known."""
+        left = unfilled(get_spec(self.name))
+        assert not left, f"fill in these places of the spec of {self.name}: {', '.join(left)}"
+
     def test_every_cut_removes_something(self, built: Summary) -> None:
         """A cut that never bites is not tested by anything else here."""
         idle = [c.name for c in self.spec.config(built.manifest.config).cuts if not c.has_effect]
         for row in built.manifest.cut_flow:
-            assert (row.removed == 0) == (row.name in idle), row
+            told = f"cut '{row.name}' ({row.sql}) removed {row.removed} rows of {row.rows_before}"
+            assert row.removed > 0 or row.name in idle, f"{told}: drop it, or has_effect=False"
+            assert row.removed == 0 or row.name not in idle, f"{told}, against has_effect=False"
 
     def test_the_cut_flow_has_no_gaps(self, built: Summary) -> None:
         """Each cut begins where the one before ended."""
         flow = built.manifest.cut_flow
         names = [cut.name for cut in self.spec.config(built.manifest.config).cuts]
-        assert [row.name for row in flow] == names
+        counted = [row.name for row in flow]
+        assert counted == names, f"declare the cuts with pushdown first, as they count: {counted}"
         for before, after in itertools.pairwise(flow):
             assert before.rows_after == after.rows_before
         assert all(row.rows_before - row.removed == row.rows_after for row in flow)
@@ -166,13 +177,42 @@ class DatasetContract:
         Whole numbers are compared by their sha256, pixels by mean and scatter to one part in a
         thousand: transcendental functions differ in the last bit between kinds of processor.
         """
-        assert fingerprint(built.path, self.spec) == self.golden_integers
+        lines = f"golden values for {type(self).__name__}:\n{golden_lines(built, self.spec)}"
+        assert self.golden_integers, f"there are none yet: read the build, then paste the {lines}"
+        assert self.golden_pixels, f"the pixels have none yet: paste the {lines}"
+        found_integers = fingerprint(built.path, self.spec)
+        changed = f"the content of {self.name} has changed: if it should, give it a new version, "
+        assert found_integers == self.golden_integers, f"{changed}then paste the {lines}"
         for band, (mean, std) in self.golden_pixels.items():
             found = built.manifest.bands[band]
             assert found.mean is not None
             assert found.std is not None
             assert abs(found.mean - mean) <= 1e-3 * abs(mean), (band, found.mean)
             assert abs(found.std - std) <= 1e-3 * std, (band, found.std)
+
+
+def golden_lines(built: Summary, spec: DatasetSpec) -> str:
+    """Write the golden values of a build as the lines of a subclass.
+
+    Parameters
+    ----------
+    built : Summary
+        The small build.
+    spec : DatasetSpec
+        Its declaration, narrowed to its config.
+
+    Returns
+    -------
+    str
+        Python, indented by four spaces.
+    """
+    bands = "".join(
+        f'        "{band}": ({found.mean:.6g}, {found.std:.6g}),\n'
+        for band, found in built.manifest.bands.items()
+        if found.mean is not None and found.std is not None
+    )
+    integers = fingerprint(built.path, spec)
+    return f'    golden_integers = "{integers}"\n    golden_pixels: ClassVar = {{\n{bands}    }}'
 
 
 def fingerprint(path: Path, spec: DatasetSpec) -> str:

@@ -239,11 +239,12 @@ def open_objects(
     check_split(spec, split, division)
     opened = read_objects(found, spec, split, division=division)
     if pixels:
-        from galaxyds.datasets import DATASETS
+        from galaxyds.datasets import dataset_class
 
         manifest = found.manifest
-        dataset = DATASETS[spec.name](split, root=root, division=division,
-                                      config=manifest.config, version=manifest.version)  # fmt: skip
+        kind = dataset_class(spec.name)
+        dataset = kind(split, root=root, division=division, config=manifest.config,
+                       version=manifest.version)  # fmt: skip
         opened = replace(opened, dataset=dataset)
     return opened.first(limit)
 

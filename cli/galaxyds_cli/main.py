@@ -20,6 +20,7 @@ from galaxyds_cli import (
     path,
     plan,
     preview,
+    serve,
     show,
     verify,
 )
@@ -43,6 +44,7 @@ app.command("verify")(verify.verify)
 app.command("preview")(preview.preview)
 app.command("show")(show.show)
 app.command("export")(export.export)
+app.command("serve")(serve.serve)
 app.command("path")(path.path)
 app.command("new")(new.new)
 app.add_typer(bench.bench, name="bench")

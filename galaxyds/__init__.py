@@ -10,7 +10,7 @@ from typing import Any
 from galaxyds._version import __version__
 from galaxyds.refs import DatasetRef
 
-__all__ = ["DatasetRef", "__version__", "load"]
+__all__ = ["DatasetRef", "__version__", "load", "show_versions"]
 
 
 def load(address: str, split: str, **options: Any) -> Any:
@@ -38,3 +38,10 @@ def load(address: str, split: str, **options: Any) -> Any:
     from galaxyds.datasets import open_dataset
 
     return open_dataset(address, split, **options)
+
+
+def show_versions() -> None:
+    """Print the versions that a report of a problem needs; ``galaxyds doctor`` says more."""
+    from galaxyds.versions import show_versions as show
+
+    show()

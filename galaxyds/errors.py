@@ -20,8 +20,11 @@ values it was made from stay on the exception as attributes.
 
 from __future__ import annotations
 
+import difflib
 import errno
 import re
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, ClassVar
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
@@ -46,6 +49,25 @@ def one_line(text: str, limit: int = 300) -> str:
     """
     flat = " ".join(_CONTROL.sub(" ", text).split())
     return flat if len(flat) <= limit else flat[: limit - 1] + "…"
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Offer the known word that is nearest to a misspelled one.
+
+    Parameters
+    ----------
+    word : str
+        What was written.
+    known : iterable of str
+        What could have been meant.
+
+    Returns
+    -------
+    str
+        ``did you mean sdss-qso?`` with a space behind it; empty if nothing is near.
+    """
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f"did you mean {near[0]}? " if near else ""
 
 
 class GalaxydsError(Exception):
@@ -147,17 +169,28 @@ def storage_error(error: OSError, path: object) -> StorageError:
     if full or (error.errno is None and _free_bytes(path) < _FULL):
         advice = "free some space or choose another --root; run the same command again to resume"
         return StorageError(f"disk full while writing {path}: {advice}", path=str(path))
+    elsewhere = "choose another --root or set GALAXYDS_HOME"
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return StorageError(
-            f"no permission to write {path}: choose another --root or set GALAXYDS_HOME",
-            path=str(path),
-        )
-    return StorageError(f"cannot write {path}: {error.strerror or error}", path=str(path))
+        return StorageError(f"no permission to write {path}: {elsewhere}", path=str(path))
+    if error.errno == errno.EFBIG:
+        advice = "raise it (ulimit -f unlimited) and run the same command again to resume"
+        cause = "a file grew beyond the limit that is set for this shell"
+        return StorageError(f"cannot write {path}, {cause}: {advice}", path=str(path))
+    if error.errno == errno.ENOTDIR:
+        cause = f"{_file_on_the_way(Path(str(path)))} is a file, not a folder"
+        return StorageError(f"cannot write {path}, {cause}: {elsewhere}", path=str(path))
+    cause = error.strerror or str(error)
+    return StorageError(f"cannot write {path}: {cause}; {elsewhere}", path=str(path))
+
+
+def _file_on_the_way(path: Path) -> Path:
+    """The outermost part of a path that is there and is no folder."""
+    there = (part for part in (*reversed(path.parents), path) if part.is_file())
+    return next(there, path.parent)
 
 
 def _free_bytes(path: object) -> int:
     import shutil
-    from pathlib import Path
 
     existing = Path(str(path)).absolute()
     while not existing.exists():

@@ -9,10 +9,15 @@ from __future__ import annotations
 
 import os
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from galaxyds.errors import CredentialsError, UsageError
+from galaxyds.errors import CredentialsError, UsageError, one_line
+
+PREFIX = "GALAXYDS_"
+"""What the environment variables of all settings begin with."""
+HOME = "GALAXYDS_HOME"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +61,55 @@ def resolve(variable: str, default: str) -> Resolved:
     if os.environ.get(variable):  # set to nothing is not set
         return Resolved(os.environ[variable], f"environment ({variable})")
     path = config_file()
-    if path.is_file():
-        try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
-        except tomllib.TOMLDecodeError as error:
-            raise UsageError(f"{path} is not valid TOML: {error}", path=str(path)) from error
-        key = variable.removeprefix("GALAXYDS_").lower()
-        if key in values:
-            return Resolved(str(values[key]), f"config file ({path})")
-    return Resolved(default, "default")
+    key = key_of(variable)
+    values = read_config(path)
+    if key not in values:
+        return Resolved(default, "default")
+    if not isinstance(values[key], str):
+        raise UsageError(f"{path}: {key} must be a text in quotes: correct that line",
+                         path=str(path))  # fmt: skip
+    return Resolved(str(values[key]), f"config file ({path})")
+
+
+def key_of(variable: str) -> str:
+    """Name of a setting in the file: that of ``GALAXYDS_SDSS_SAS_URL`` is ``sdss_sas_url``."""
+    return variable.removeprefix(PREFIX).lower()
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Read the configuration file.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        It need not exist.
+
+    Returns
+    -------
+    dict
+        Its keys and values, as TOML has them.
+
+    Raises
+    ------
+    UsageError
+        If the file is no TOML or cannot be read.
+    """
+    try:
+        return tomllib.loads(path.read_bytes().decode("utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (ValueError, RecursionError) as error:  # also no UTF-8
+        raise UsageError(
+            f"{path} is not valid TOML ({one_line(str(error), 120)}): correct it, for example "
+            'home = "/data/galaxyds", or remove it',
+            path=str(path),
+        ) from error
+    except OSError as error:
+        raise UsageError(
+            f"cannot read {path} ({error.strerror}): correct its permissions, or name another file "
+            "in GALAXYDS_CONFIG",
+            path=str(path),
+        ) from error
 
 
 def home(root: str | os.PathLike[str] | None = None) -> Path:
@@ -79,13 +124,28 @@ def home(root: str | os.PathLike[str] | None = None) -> Path:
     -------
     pathlib.Path
         An absolute path; the folder need not exist.
+
+    Raises
+    ------
+    UsageError
+        If it names a file.
     """
-    if root is not None:
-        return Path(root).expanduser().absolute()
+    found = Resolved(str(root), "--root") if root is not None else resolve(HOME, default_home())
+    path = Path(found.value).expanduser().absolute()
+    if path.is_file():
+        raise UsageError(
+            f"the data home {path} is a file, not a folder ({found.origin}): name a folder with "
+            f"--root or {HOME}",
+            path=str(path),
+        )
+    return path
+
+
+def default_home() -> str:
+    """The platform's data folder."""
     import platformdirs
 
-    found = resolve("GALAXYDS_HOME", platformdirs.user_data_dir("galaxyds"))
-    return Path(found.value).expanduser().absolute()
+    return platformdirs.user_data_dir("galaxyds")
 
 
 def url(variable: str, default: str) -> str:
@@ -136,27 +196,63 @@ def credentials(archive: str, *, register: str) -> Credentials:
     CredentialsError
         If no complete account is found.
     """
-    user_variable, password_variable = f"GALAXYDS_{archive}_USER", f"GALAXYDS_{archive}_PASSWORD"
-    user = os.environ.get(user_variable)
-    password = os.environ.get(password_variable)
-    if user and not password:
-        password = _from_keyring(f"galaxyds-{archive.lower()}", user)
-    if not user or not password:
+    found = find_account(archive)
+    if not found.user or not found.password:
         raise CredentialsError(
             f"{archive} needs an account: register at {register}, then set "
-            f"{user_variable} and {password_variable}",
+            f"{account_variable(archive, 'USER')} and {account_variable(archive, 'PASSWORD')}",
             archive=archive,
         )
-    return Credentials(user, password)
+    return Credentials(found.user, found.password)
 
 
 def has_credentials(archive: str) -> bool:
     """Whether :func:`credentials` would find an account."""
-    try:
-        credentials(archive, register="")
-    except CredentialsError:
-        return False
-    return True
+    found = find_account(archive)
+    return bool(found.user and found.password)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What is set of an account; the password never shows in a repr.
+
+    Attributes
+    ----------
+    user, password : str
+        Empty for what is not set.
+    origin : str
+        ``environment``, ``environment and keyring``, or empty for a password that is not set.
+    """
+
+    user: str
+    password: str = field(repr=False)
+    origin: str
+
+
+def find_account(archive: str) -> Account:
+    """Look an account up: the environment, for a missing password the system's keyring.
+
+    Parameters
+    ----------
+    archive : str
+        Upper-case name, for example ``SDSS``.
+
+    Returns
+    -------
+    Account
+        What is there; perhaps nothing, or half of it.
+    """
+    user = os.environ.get(account_variable(archive, "USER"), "")
+    password = os.environ.get(account_variable(archive, "PASSWORD"), "")
+    if password:
+        return Account(user, password, "environment")
+    kept = (_from_keyring(f"galaxyds-{archive.lower()}", user) if user else None) or ""
+    return Account(user, kept, "environment and keyring" if kept else "")
+
+
+def account_variable(archive: str, what: str) -> str:
+    """Variable of an account: ``what`` is ``USER`` or ``PASSWORD``."""
+    return f"{PREFIX}{archive}_{what}"
 
 
 def _from_keyring(service: str, user: str) -> str | None:

@@ -16,9 +16,12 @@ from galaxyds_cli.options import (
     Mosaics,
     Name,
     Objects,
+    Preset,
     Pushdown,
     Redshifts,
     Root,
+    refuse_lists,
+    with_preset,
 )
 
 if TYPE_CHECKING:
@@ -29,7 +32,8 @@ if TYPE_CHECKING:
 def build(
     name: Name,
     *,
-    archive: ArchiveKind = "remote",
+    archive: ArchiveKind = None,
+    preset: Preset = None,
     root: Root = None,
     limit: Limit = None,
     objects: Objects = None,
@@ -53,17 +57,19 @@ def build(
 ) -> None:
     """Build a dataset, or finish a build that was interrupted.
 
-    Example: galaxyds build sdss-qso --archive simulated --limit 2000 --root data
+    Example: galaxyds build sdss-qso --preset tiny
     """
     from galaxyds.build import Request
     from galaxyds.build import build as run_build
     from galaxyds_cli.progress import TerminalReporter
 
+    refuse_lists(preset, objects, mosaics, redshifts)
+    chosen = with_preset(preset, archive, limit)
     request = Request(
         address=name,
-        archive=archive,
+        archive=chosen.archive,
         root=root,
-        limit=limit,
+        limit=chosen.limit,
         objects=objects,
         align=align,
         mosaics=mosaics,

@@ -33,10 +33,7 @@ def list_datasets(*, root: Root = None, as_json: Json = False) -> None:
     if builds:
         _show_builds(home, builds)
     else:
-        print(
-            f"Nothing is built in {home}. "
-            "Try: galaxyds build sdss-qso --archive simulated --limit 200"
-        )
+        print(f"Nothing is built in {home}. Try: galaxyds build sdss-qso --preset tiny")
 
 
 def _plain(specs: Sequence[DatasetSpec], builds: Sequence[BuildDirectory]) -> dict[str, object]:

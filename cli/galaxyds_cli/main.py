@@ -12,7 +12,12 @@ from galaxyds.errors import GalaxydsError
 from galaxyds_cli import (
     bench,
     build,
+    cache,
+    cite,
+    config,
+    doctor,
     export,
+    fetch,
     info,
     leaderboard,
     list_,
@@ -20,14 +25,17 @@ from galaxyds_cli import (
     path,
     plan,
     preview,
+    push,
     serve,
     show,
     verify,
 )
 from galaxyds_cli.console import Once, show_error
+from galaxyds_cli.groups import Verbs
 
 app = typer.Typer(
     name="galaxyds",
+    cls=Verbs,
     help="Versioned, verifiable datasets for photometric redshifts from images.",
     no_args_is_help=True,
     add_completion=False,
@@ -41,14 +49,20 @@ app.command("info")(info.info)
 app.command("plan")(plan.plan)
 app.command("build")(build.build)
 app.command("verify")(verify.verify)
-app.command("preview")(preview.preview)
 app.command("show")(show.show)
+app.command("preview")(preview.preview)
+app.command("path")(path.path)
 app.command("export")(export.export)
 app.command("serve")(serve.serve)
-app.command("path")(path.path)
-app.command("new")(new.new)
+app.command("push")(push.push)
+app.command("fetch")(fetch.fetch)
 app.add_typer(bench.bench, name="bench")
 app.command("leaderboard")(leaderboard.leaderboard)
+app.command("new")(new.new)
+app.command("cite")(cite.cite)
+app.command("doctor")(doctor.doctor)
+app.add_typer(config.config, name="config")
+app.add_typer(cache.cache, name="cache")
 
 
 def _version(value: bool) -> None:
@@ -70,7 +84,7 @@ def common(
 ) -> None:
     """Versioned, verifiable datasets for photometric redshifts from images.
 
-    Example: galaxyds build sdss-qso --archive simulated --limit 200
+    Example: galaxyds build sdss-qso --preset tiny
     """
     level = logging.ERROR if quiet else logging.INFO if verbose else logging.WARNING
     handler = logging.StreamHandler(sys.stderr)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
+
+from galaxyds.errors import UsageError, did_you_mean
 
 Name = Annotated[
     str, typer.Argument(metavar="NAME", help="Dataset: name[/config][:version], e.g. sdss-qso.")
@@ -16,8 +18,16 @@ Root = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Write JSON for scripts.")]
 ArchiveKind = Annotated[
-    str,
-    typer.Option("--archive", metavar="KIND", help="remote, simulated or release."),
+    str | None,
+    typer.Option("--archive", metavar="KIND", help="remote (default), simulated or release."),
+]
+Preset = Annotated[
+    str | None,
+    typer.Option(
+        "--preset",
+        metavar="PRESET",
+        help="tiny: as --archive simulated --limit 100; no network, no account, a minute.",
+    ),
 ]
 Limit = Annotated[
     int | None,
@@ -67,3 +77,61 @@ Division = Annotated[
 Table = Annotated[
     Path | None, typer.Option("--table", metavar="FILE", help="File of a real table.")
 ]
+
+
+class Chosen(NamedTuple):
+    """Where a build comes from, and how much of it is made."""
+
+    archive: str
+    limit: int | None
+
+
+PRESETS = {"tiny": Chosen("simulated", 100)}
+"""Presets of ``build`` and ``plan``."""
+
+
+def with_preset(preset: str | None, archive: str | None, limit: int | None) -> Chosen:
+    """Fill in what a preset stands for.
+
+    Parameters
+    ----------
+    preset, archive, limit
+        As given on the command line; None for what is not given.
+
+    Returns
+    -------
+    Chosen
+        The archive's kind (``remote`` by default) and the limit.
+
+    Raises
+    ------
+    UsageError
+        If there is no such preset, or an option contradicts it.
+    """
+    if preset is None:
+        return Chosen(archive or "remote", limit)
+    if preset not in PRESETS:
+        hint = did_you_mean(preset, PRESETS)
+        raise UsageError(f"there is no preset '{preset}': {hint}one of {', '.join(PRESETS)}")
+    meant = PRESETS[preset]
+    for option, given, own in (("archive", archive, meant.archive), ("limit", limit, meant.limit)):
+        if given is not None and given != own:
+            raise UsageError(
+                f"--preset {preset} means --{option} {own}, not {given}: leave one of them out"
+            )
+    return meant
+
+
+def refuse_lists(preset: str | None, *files: Path | None) -> None:
+    """Refuse files of one's own beside a preset.
+
+    Raises
+    ------
+    UsageError
+        If there are any.
+    """
+    if preset is not None and any(file is not None for file in files):
+        raise UsageError(
+            f"--preset {preset} is of the simulated sky, which takes no files: leave out --preset, "
+            "or --objects, --mosaics and --redshifts"
+        )

@@ -13,9 +13,12 @@ from galaxyds_cli.options import (
     Mosaics,
     Name,
     Objects,
+    Preset,
     Pushdown,
     Redshifts,
     Root,
+    refuse_lists,
+    with_preset,
 )
 
 if TYPE_CHECKING:
@@ -25,7 +28,8 @@ if TYPE_CHECKING:
 def plan(
     name: Name,
     *,
-    archive: ArchiveKind = "remote",
+    archive: ArchiveKind = None,
+    preset: Preset = None,
     root: Root = None,
     limit: Limit = None,
     objects: Objects = None,
@@ -44,12 +48,14 @@ def plan(
     from galaxyds.build import Request
     from galaxyds.build.plan import make_plan
 
+    refuse_lists(preset, objects, mosaics, redshifts)
+    chosen = with_preset(preset, archive, limit)
     made = make_plan(
         Request(
             address=name,
-            archive=archive,
+            archive=chosen.archive,
             root=root,
-            limit=limit,
+            limit=chosen.limit,
             objects=objects,
             align=align,
             mosaics=mosaics,

@@ -92,7 +92,11 @@ class CasJobs:
         self.context = context
         self.base = base or base_url("GALAXYDS_SDSS_CASJOBS_URL")
         self.auth = auth or base_url("GALAXYDS_SDSS_AUTH_URL")
-        self.http = http or Http("CasJobs", rate=RateLimit(1.0, rate_directory()))
+        self.http = http or Http(
+            "CasJobs",
+            rate=RateLimit(1.0, rate_directory()),
+            setting="GALAXYDS_SDSS_CASJOBS_URL",
+        )
         self.poll = poll
         self._local = threading.local()
 

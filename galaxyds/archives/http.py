@@ -458,10 +458,11 @@ class Http:
         )  # fmt: skip
 
     def _next_step(self, last: Setback) -> str:
-        again = "run the same command again later to go on"
-        if not (last.unreachable and self.setting):
-            return again
-        return f"check the network and {self.setting}, then {again.replace(' later', '')}"
+        if not last.unreachable:
+            return "run the same command again later to go on"
+        setting = f" and {self.setting}" if self.setting else ""
+        again = "then run the same command again (galaxyds doctor says what can be reached)"
+        return f"check the network{setting}, {again}"
 
     def _pause(self, attempt: int, stated: float | None) -> float:
         return self.policy.pause(attempt, stated, self.jitter())

@@ -197,7 +197,11 @@ class SDSSArchive(FieldCoverage, CatalogFace):
                 f"GALAXYDS_SDSS_CATALOG must be skyserver or casjobs, got '{self.kind}'"
             )
         self.skyserver = skyserver or base_url("GALAXYDS_SDSS_SKYSERVER_URL")
-        self.http = http or Http("SDSS SAS", rate=RateLimit(SAS_INTERVAL, rate_directory()))
+        self.http = http or Http(
+            "SDSS SAS",
+            rate=RateLimit(SAS_INTERVAL, rate_directory()),
+            setting="GALAXYDS_SDSS_SAS_URL",
+        )
         self._catalog = self._make_catalog()
 
     def _make_catalog(self) -> SDSSCatalog:

@@ -61,6 +61,7 @@ class SkyServer:
             # A query may run for 600 s before the service gives up.
             policy=Policy(timeout=(15.0, 660.0), attempts=4),
             rate=RateLimit(INTERVAL, rate_directory()),
+            setting="GALAXYDS_SDSS_SKYSERVER_URL",
         )
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from galaxyds.archives.base import LocalFiles, Source
-from galaxyds.errors import UsageError
+from galaxyds.errors import UsageError, did_you_mean
 from galaxyds.spec import DatasetSpec
 
 SIMULATED = "simulated"
@@ -40,7 +40,9 @@ def open_archive(spec: DatasetSpec, kind: str, *, local: LocalFiles | None = Non
         If the dataset has no archive of that kind, or no use for such files.
     """
     if kind not in KINDS:
-        raise UsageError(f"there is no archive '{kind}': one of {', '.join(KINDS)}")
+        raise UsageError(
+            f"there is no archive '{kind}': {did_you_mean(kind, KINDS)}one of {', '.join(KINDS)}"
+        )
     local = local or LocalFiles()
     if local != LocalFiles() and (kind != "remote" or spec.archive not in _WITH_FILES):
         raise UsageError(

@@ -8,7 +8,7 @@ import shutil
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -229,7 +229,8 @@ def open_context(
     spec = get_spec(ref.name)
     if ref.version not in (None, spec.version):
         raise UsageError(
-            f"{spec.name} {ref.version} cannot be built: this galaxyds builds {spec.version}"
+            f"{spec.name} {ref.version} cannot be built: this galaxyds builds {spec.version}; "
+            f"write {spec.name} without a version"
         )
     released = request.archive == RELEASE
     family = spec.family(ref.config)
@@ -415,12 +416,24 @@ def _locked(workspace: Workspace) -> Iterator[None]:
         lock.release()
 
 
+class _BuildLog(logging.FileHandler):
+    """A log file that keeps quiet where the disk is full: the stage that meets it says so."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Drop what cannot be written."""
+
+    def close(self) -> None:
+        """Close the file, whatever of it could be written."""
+        with suppress(OSError):
+            super().close()
+
+
 @contextmanager
 def _logged(context: Context) -> Iterator[Path]:
     """Append to the build's own log file, credentials blanked out."""
     path = context.workspace.directory / "build.log"
     try:
-        handler = logging.FileHandler(path, encoding="utf-8")
+        handler = _BuildLog(path, encoding="utf-8")
     except OSError as error:
         raise storage_error(error, path) from error
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))

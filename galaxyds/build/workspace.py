@@ -15,7 +15,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from galaxyds.errors import DataIntegrityError, ResumeConflictError, UsageError, storage_error
+from galaxyds.errors import (
+    DataIntegrityError,
+    ResumeConflictError,
+    UsageError,
+    did_you_mean,
+    storage_error,
+)
 from galaxyds.store.files import (
     fsync_directory,
     fsync_tree,
@@ -177,7 +183,8 @@ class Workspace:
             If there is no stage of that name, or one before it is not finished.
         """
         if stage not in self.stages:
-            raise UsageError(f"there is no stage '{stage}': one of {', '.join(self.stages)}")
+            hint = did_you_mean(stage, self.stages)
+            raise UsageError(f"there is no stage '{stage}': {hint}one of {', '.join(self.stages)}")
         index = self.stages.index(stage)
         for earlier in self.stages[:index]:
             there = (self.path(earlier) / "done.json").is_file()

@@ -34,7 +34,9 @@ def connect(*, threads: int = 1, memory: str = "2GB") -> duckdb.DuckDBPyConnecti
     connection.execute("SET python_enable_replacements = false")
     connection.execute("SET autoinstall_known_extensions = false")
     connection.execute("SET autoload_known_extensions = false")
-    connection.execute("SET enable_progress_bar = false")
+    # In Jupyter without ipywidgets the bar is off, and DuckDB refuses even to switch it off.
+    if connection.execute("SELECT current_setting('enable_progress_bar')").fetchone() != (False,):
+        connection.execute("SET enable_progress_bar = false")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
     return connection

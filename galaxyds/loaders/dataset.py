@@ -14,7 +14,7 @@ import torch
 from torch.utils.data import Dataset, default_collate
 
 from galaxyds import settings
-from galaxyds.errors import DataIntegrityError, DatasetNotFoundError, UsageError
+from galaxyds.errors import DataIntegrityError, DatasetNotFoundError, UsageError, did_you_mean
 from galaxyds.loaders.gather import empty_images, gather
 from galaxyds.refs import DatasetRef
 from galaxyds.spec import BAND_MASK, DatasetSpec
@@ -125,12 +125,13 @@ class GalaxyDataset(Dataset[Sample]):
     transform : callable, optional
         From sample dict to sample dict, applied last.
     download : bool
-        Fetch a published build if there is none here.
+        Fetch the published build from the hub if there is none here, once for all processes that
+        ask; see :func:`galaxyds.download.fetch`, which raises further errors.
 
     Raises
     ------
     DatasetNotFoundError
-        If it is not built; the message quotes the command.
+        If it is neither here nor on the hub; the message quotes the command that builds it.
     UsageError
         If a split, config, division, band or column does not exist.
     DataIntegrityError
@@ -387,16 +388,16 @@ class GalaxyDataset(Dataset[Sample]):
 def _locate(
     ref: DatasetRef, spec: DatasetSpec, root: str | os.PathLike[str] | None, download: bool
 ) -> BuildDirectory:
+    home = settings.home(root)
     try:
-        return find_build(settings.home(root), ref, spec)
-    except DatasetNotFoundError as error:
+        return find_build(home, ref, spec)
+    except DatasetNotFoundError:
         if not download:
             raise
-        raise DatasetNotFoundError(
-            f"{error.message} (download=True cannot help: no published build of {spec.name} is "
-            "known to this version of galaxyds)",
-            **error.values,
-        ) from error
+    from galaxyds.download import fetch
+
+    fetch(ref, spec, home=home)
+    return find_build(home, ref, spec)
 
 
 def _choose_division(spec: DatasetSpec, split: str, division: int, fold: int | None) -> int:
@@ -417,7 +418,10 @@ def _choose_division(spec: DatasetSpec, split: str, division: int, fold: int | N
         raise UsageError(f"{wrong} is no whole number", division=division, fold=fold) from None
     names = spec.split.names
     if split not in (*names, ALL):
-        raise UsageError(f"no split '{split}': choose {', '.join(names)} or {ALL}", split=split)
+        hint = did_you_mean(split, (*names, ALL))
+        raise UsageError(
+            f"no split '{split}': {hint}choose {', '.join(names)} or {ALL}", split=split
+        )
     if not 0 <= division < spec.split.divisions:
         raise UsageError(
             f"{spec.name} has {'folds' if spec.split.folds else 'divisions'} 0 to "

@@ -13,7 +13,7 @@ from galaxyds.spec import BAND_MASK
 from galaxyds.store import layout
 from galaxyds.store.columns import stored_table
 from galaxyds.store.files import publishing_directory, sha256
-from galaxyds.store.hdf5 import Blocks, image_map, write_hdf5
+from galaxyds.store.hdf5 import Blocks, image_attributes, image_map, write_hdf5
 from galaxyds.store.manifest import FileRecord, Manifest, write_manifest
 from galaxyds.store.parquet import write_catalog
 from galaxyds.store.statistics import band_statistics
@@ -72,7 +72,7 @@ def write_product(
             config=manifest.config,
             table=table,
             blocks=blocks,
-            attributes=_attributes(spec, manifest),
+            attributes=image_attributes(spec, manifest),
         )
         write_catalog(folder / layout.CATALOG, table, spec=spec)
         images = image_map(folder / layout.IMAGES)
@@ -101,16 +101,6 @@ def _mask(table: pa.Table) -> NDArray[np.integer] | None:
     if BAND_MASK.name not in table.column_names:
         return None
     return np.asarray(table.column(BAND_MASK.name).to_numpy())
-
-
-def _attributes(spec: DatasetSpec, manifest: Manifest) -> dict[str, str | int | float]:
-    return {
-        "version": manifest.version,
-        "title": spec.title,
-        "nature": manifest.nature(),
-        "data_release": manifest.archive.data_release,
-        "licence": spec.licence.name,
-    }
 
 
 def split_counts(table: pa.Table, spec: DatasetSpec) -> dict[str, dict[str, int]]:

@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from galaxyds.errors import UsageError
+from galaxyds.errors import UsageError, did_you_mean
 from galaxyds.spec.pixels import BAND_MASK, CUTOUT_COLUMNS, Config, Pixels, PublishedFiles
 from galaxyds.spec.splits import Split
 from galaxyds.spec.words import (
@@ -121,8 +121,12 @@ class DatasetSpec:
         for config in self.configs:
             if config.name == name:
                 return config
-        known = ", ".join(config.name for config in self.configs)
-        raise UsageError(f"{self.name} has no config '{name}'; it has: {known}", config=name)
+        known = [config.name for config in self.configs]
+        raise UsageError(
+            f"{self.name} has no config '{name}': {did_you_mean(name, known)}it has: "
+            f"{', '.join(known)}",
+            config=name,
+        )
 
     def family(self, name: str | None = None) -> tuple[Config, ...]:
         """Return the config that is downloaded for a config, and those cropped from it.

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from galaxyds.spec import Column, DatasetSpec
+    from galaxyds.store.manifest import Manifest
 
 IMAGE = "image"
 _PAGE = 4096
@@ -104,6 +105,17 @@ def write_hdf5(
         for column in spec.stored_columns():
             _write_column(file, column, to_numpy(table.column(column.name), column))
         _write_image(file, spec, table.num_rows, blocks)
+
+
+def image_attributes(spec: DatasetSpec, manifest: Manifest) -> dict[str, str | int | float]:
+    """What a build's file says of itself beside dataset and config: for :func:`write_hdf5`."""
+    return {
+        "version": manifest.version,
+        "title": spec.title,
+        "nature": manifest.nature(),
+        "data_release": manifest.archive.data_release,
+        "licence": spec.licence.name,
+    }
 
 
 def _describe(

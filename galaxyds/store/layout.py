@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -194,10 +195,22 @@ def _not_built(
     ]
     there = f" (built here: {', '.join(others)})" if others else ""
     wanted = f"{spec.name}/{config}" + (f":{ref.version}" if ref.version else "")
+    command = f"galaxyds build {address}{label_options(ref.version or '')}"
+    run = f"run {command}"
+    if ref.version and ref.version.partition("+")[0] != spec.version:
+        run = f"this galaxyds builds {spec.version}, with {command}"
     return DatasetNotFoundError(
-        f"{wanted} is not built in {folder.parent.parent}{there}: run galaxyds build {address}, or "
+        f"{wanted} is not built in {folder.parent.parent}{there}: {run}, or "
         "name another folder with --root (root= in Python) or GALAXYDS_HOME",
         name=spec.name,
         config=config,
-        command=f"galaxyds build {address}",
+        command=command,
     )
+
+
+def label_options(version: str) -> str:
+    """Options that make a build with the local label of a version."""
+    label = version.partition("+")[2].split(".")
+    archive = next((kind for kind in ("simulated", "release") if kind in label), "")
+    limit = next((part[5:] for part in label if re.fullmatch(r"limit\d+", part)), "")
+    return (f" --archive {archive}" if archive else "") + (f" --limit {limit}" if limit else "")

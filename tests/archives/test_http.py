@@ -86,7 +86,7 @@ def test_a_missing_file_has_its_own_error(http, echo, kind, status):
 
 
 def test_nobody_there(http, closed_url):
-    words = r"failed 10 times .*: Connection refused; run the same command again later to go on$"
+    words = r"failed 10 times .*: Connection refused; check the network, then run the same command"
     with pytest.raises(ArchiveError, match=words):
         http.get(f"{closed_url}/x", max_bytes=MAX)
 

@@ -51,7 +51,7 @@ def test_list_names_the_datasets_and_what_to_try(tmp_path):
     out = CliRunner().invoke(app, ["list", "--root", str(tmp_path)]).output
     assert "sdss-qso" in out
     assert "465,292" in out
-    assert "galaxyds build sdss-qso --archive simulated" in out
+    assert "galaxyds build sdss-qso --preset tiny" in out
     told = json.loads(CliRunner().invoke(app, ["list", "--json", "--root", str(tmp_path)]).output)
     assert told["datasets"][0]["configs"]["baseline"] == 415_930
 

@@ -222,10 +222,10 @@ def test_what_cannot_be_is_refused_in_one_line(home, options, message):
     assert "\n" not in caught.value.message
 
 
-def test_what_is_not_built_quotes_the_command(tmp_path):
+def test_what_is_not_built_quotes_the_command(tmp_path, loopback_hub):
     with pytest.raises(DatasetNotFoundError, match="run galaxyds build tiny-sky"):
         TinySky("train", root=tmp_path)
-    with pytest.raises(DatasetNotFoundError, match=r"run galaxyds build.*no published build"):
+    with pytest.raises(DatasetNotFoundError, match=r"no repository galaxyds/tiny_sky.*galaxyds bu"):
         TinySky("train", root=tmp_path, download=True)
 
 

@@ -82,6 +82,13 @@ class Running:
     def log(self) -> str:
         return self.out.read_text() + self.err.read_text()
 
+    def logged(self, text: str, seconds: float = 10.0) -> str:
+        """The log, once it has a text: a line is written after its answer is sent."""
+        end = time.monotonic() + seconds
+        while text not in self.log() and time.monotonic() < end:
+            time.sleep(0.02)
+        return self.log()
+
     def get(self, path: str, method: str = "GET", body: bytes | None = None, **headers: str):
         """One request; headers are written with underscores."""
         connection = HTTPConnection("127.0.0.1", self.port, timeout=30)

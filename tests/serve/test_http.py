@@ -161,7 +161,9 @@ def test_a_file_that_is_not_what_its_manifest_says_is_refused_and_the_log_says_w
     path = f"/datasets/galaxyds/tiny_sky/resolve/{revision}/baseline"
     assert hub.get(f"{path}/catalog.parquet")[0] == 500
     assert hub.get(f"{path}/manifest.json")[0] == 200
-    assert f"run galaxyds verify tiny-sky/baseline:{SPOILT}" in hub.log()
+    assert f"run galaxyds verify tiny-sky/baseline:{SPOILT}" in hub.logged(
+        f"tiny-sky/baseline:{SPOILT}"
+    )
 
 
 def test_fifty_clients_at_once_get_every_byte(hub, shard):

@@ -21,6 +21,7 @@ from tests.servers import (
     SkyServerEmulator,
     catalogue_rows,
 )
+from tests.servers.hub import HubEmulator
 
 FIELD = "sdss_field_94-1-12"
 
@@ -140,3 +141,18 @@ def closed_url() -> str:
 def connections(tmp_path: Path) -> Connections:
     """Places of one test."""
     return Connections(directory=tmp_path / "places")
+
+
+@pytest.fixture
+def loopback_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[HubEmulator]:
+    """A hub that huggingface_hub speaks to in this process, with a token that may write."""
+    constants = pytest.importorskip("huggingface_hub.constants")
+    with HubEmulator() as server:
+        template = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, server.url)
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        monkeypatch.setattr(constants, "ENDPOINT", server.url)
+        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hf-cache"))
+        monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))
+        monkeypatch.setenv("HF_TOKEN", server.token)
+        yield server

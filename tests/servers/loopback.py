@@ -220,7 +220,7 @@ def _handler(owner: LoopbackServer) -> type[BaseHTTPRequestHandler]:
                 return
             self.emit(reply)
 
-        do_GET = do_POST = do_PUT = do_DELETE = respond  # noqa: N815
+        do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = respond  # noqa: N815
 
         def emit(self, reply: Reply) -> None:
             self.send_response(reply.status)
@@ -234,6 +234,8 @@ def _handler(owner: LoopbackServer) -> type[BaseHTTPRequestHandler]:
             else:
                 self.send_header("Content-Length", str(len(reply.body)))
             self.end_headers()
+            if self.command == "HEAD":
+                return
             body = reply.body if reply.cut_at is None else reply.body[: reply.cut_at]
             if reply.chunked:
                 self.emit_chunks(body, finish=reply.cut_at is None)

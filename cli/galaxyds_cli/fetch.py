@@ -1,0 +1,94 @@
+"""``galaxyds fetch``: a published build from a hub."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from galaxyds_cli.console import gigabytes
+from galaxyds_cli.options import Name, Root
+
+if TYPE_CHECKING:
+    from galaxyds.download import Fetched
+
+
+def fetch(
+    name: Name,
+    *,
+    repo: Annotated[
+        str | None,
+        typer.Option(
+            "--repo", metavar="ID", help="Repository: owner/name (default: galaxyds/NAME)."
+        ),
+    ] = None,
+    revision: Annotated[
+        str | None,
+        typer.Option(
+            "--revision",
+            metavar="REV",
+            help="Branch, tag or commit (default: main, or the tag of the version).",
+        ),
+    ] = None,
+    all_configs: Annotated[
+        bool, typer.Option("--all-configs", help="Every config that the revision has.")
+    ] = False,
+    root: Root = None,
+) -> None:
+    """Fetch a published build from a hub, verify it and put it where builds are.
+
+    Interrupted, it goes on with the same command.  The hub is that of HF_ENDPOINT, the token, if
+    one is needed, HF_TOKEN or that of hf auth login.
+
+    Example: galaxyds fetch sdss-qso/extended:1.0.0
+    """
+    from dataclasses import replace
+
+    from galaxyds import settings
+    from galaxyds.download import fetch as bring
+    from galaxyds.download.fetch import find_revision
+    from galaxyds.errors import UsageError
+    from galaxyds.refs import DatasetRef
+    from galaxyds.specs import get_spec
+    from galaxyds_cli.progress import TerminalReporter
+
+    ref = DatasetRef.parse(name)
+    spec = get_spec(ref.name)
+    if all_configs and ref.config:
+        raise UsageError(f"{name} names a config: leave it or --all-configs out")
+    refs = [ref]
+    if all_configs:
+        found = find_revision(ref, spec, repo=repo, revision=revision)
+        refs = [replace(ref, config=config) for config in found.configs(spec)] or refs
+    try:
+        for one in refs:
+            with TerminalReporter(sys.stderr) as reporter:
+                done = bring(
+                    one,
+                    spec,
+                    home=settings.home(root),
+                    repo=repo,
+                    revision=revision,
+                    watcher=reporter,
+                )
+            _show(done)
+    except KeyboardInterrupt:
+        typer.echo("interrupted: what came is kept; run the same command again", err=True)
+        raise typer.Exit(130) from None
+
+
+def _show(done: Fetched) -> None:
+    manifest = done.build.manifest
+    what = f"{done.build.address}, {manifest.rows:,} objects, {manifest.nature()}"
+    if done.was_here:
+        print(f"Already here: {what}: {done.build.path}")
+        if done.differs:
+            print(f"note         its files are not those of {done.revision.hub.url}: it was built "
+                  "on its own")  # fmt: skip
+        return
+    print(f"dataset      {done.build.path}")
+    for warning in manifest.warnings:
+        print(f"note         {warning}")
+    print(f"Fetched {what}, verified: {gigabytes(done.received)} from {done.revision.hub.repo_id} "
+          f"at {done.revision.commit[:12]} in {done.seconds:.1f} s")  # fmt: skip

@@ -1,5 +1,7 @@
 # make demo    build a small dataset on the simulated sky, verify it, load it, draw it
 # make test    style, types, layers, tests
+# make docs    build the site into docs/_build/html; NOTEBOOKS=cache or off runs fewer notebooks
+# make linkcheck  ask every foreign link of the site, with a network
 # PYTHON=...   interpreter for a new .venv (3.11 or newer)
 
 PYTHON ?= python3
@@ -7,8 +9,10 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 DEMO   := demo
+NOTEBOOKS ?= force
+SPHINX = GALAXYDS_DOCS_NOTEBOOKS=$(NOTEBOOKS) $(BIN)/python -m sphinx -W --keep-going -q docs
 
-.PHONY: demo test lint clean help
+.PHONY: demo test lint docs linkcheck clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -37,5 +41,14 @@ lint: $(READY)
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
+docs: $(READY)
+	$(BIN)/python -m galaxyds_cli.reference docs
+	$(SPHINX) docs/_build/html
+	@echo docs/_build/html/index.html
+
+linkcheck: NOTEBOOKS := off
+linkcheck: $(READY)
+	$(SPHINX) -b linkcheck docs/_build/linkcheck
+
 clean:
-	rm -rf $(DEMO) .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(DEMO) docs/_build .pytest_cache .mypy_cache .ruff_cache

@@ -1,4 +1,4 @@
-# make demo    build a small dataset on the simulated sky, verify it, load it, draw it
+# make demo    build a small dataset on the simulated sky, verify it, load it, draw it, report on it
 # make test    style, types, layers, tests
 # make docs    build the site into docs/_build/html; NOTEBOOKS=cache or off runs fewer notebooks
 # make linkcheck  ask every foreign link of the site, with a network
@@ -31,6 +31,7 @@ demo: $(READY)
 	$(BIN)/galaxyds verify sdss-qso --root $(DEMO)
 	$(BIN)/python docs/examples/first_batch.py $(DEMO)
 	$(BIN)/galaxyds preview sdss-qso --root $(DEMO) --output $(DEMO)/sdss_qso.png
+	$(BIN)/galaxyds show sdss-qso --root $(DEMO) --output $(DEMO)/sdss_qso.html
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -54,7 +54,6 @@ nb_ipywidgets_js: dict[str, dict[str, str]] = {}  # the default asks two foreign
 
 # Without a kernel nobody says that a cell beginning with %%sh is not Python.
 suppress_warnings = ["misc.highlighting_failure"] if nb_execution_mode == "off" else []
-suppress_warnings += ["toc.not_readable"]  # pages that are still to be written
 
 # -- Docstrings
 autodoc_default_options = {"members": True}

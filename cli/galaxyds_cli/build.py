@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -61,7 +60,7 @@ def build(
     """
     from galaxyds.build import Request
     from galaxyds.build import build as run_build
-    from galaxyds_cli.progress import TerminalReporter
+    from galaxyds_cli.progress import terminal_reporter
 
     refuse_lists(preset, objects, mosaics, redshifts)
     chosen = with_preset(preset, archive, limit)
@@ -80,7 +79,7 @@ def build(
         jobs=jobs,
     )
     try:
-        with TerminalReporter(sys.stderr) as reporter:
+        with terminal_reporter() as reporter:
             summary = run_build(request, start=start, reporter=reporter)
     except KeyboardInterrupt:
         typer.echo("interrupted: what was finished is kept; run the same command again", err=True)

@@ -28,6 +28,11 @@ class Once(logging.Filter):
         return new
 
 
+def is_quiet() -> bool:
+    """Whether ``--quiet`` was given: nothing but results and errors is written."""
+    return any(handler.level >= logging.ERROR for handler in logging.getLogger("galaxyds").handlers)
+
+
 def show_error(error: GalaxydsError) -> None:
     """Write an error as one line on standard error."""
     typer.echo(f"galaxyds: {one_line(str(error), limit=1200)}", err=True)

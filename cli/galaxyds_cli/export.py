@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -124,11 +123,11 @@ def _export_format(
     found: BuildDirectory, spec: DatasetSpec, target: Path, *, layout: str, options: Options
 ) -> None:
     from galaxyds.publish.exports import FORMATS, open_source, write_export
-    from galaxyds_cli.progress import TerminalReporter
+    from galaxyds_cli.progress import terminal_reporter
 
     form, source = FORMATS[layout], open_source(found, spec)
     _announce(target, form.size(source, options))
-    with TerminalReporter(sys.stderr) as reporter:
+    with terminal_reporter() as reporter:
         reporter.stage("export", "started")
         write_export(
             form,
@@ -206,13 +205,13 @@ def export_build(
     from galaxyds.spec import SPLITS
     from galaxyds.store import image_map, read_columns
     from galaxyds.store.galaxiesml import unwritten, write_published
-    from galaxyds_cli.progress import TerminalReporter
+    from galaxyds_cli.progress import terminal_reporter
 
     assert spec.files is not None
     columns = read_columns(found.images)
     images = image_map(found.images)
     splits, names = columns["split_0"], dict(spec.files.names)
-    with TerminalReporter(sys.stderr) as reporter:
+    with terminal_reporter() as reporter:
         reporter.stage("export", "started")
         written = write_published(
             target,

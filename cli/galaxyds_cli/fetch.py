@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -51,7 +50,7 @@ def fetch(
     from galaxyds.errors import UsageError
     from galaxyds.refs import DatasetRef
     from galaxyds.specs import get_spec
-    from galaxyds_cli.progress import TerminalReporter
+    from galaxyds_cli.progress import terminal_reporter
 
     ref = DatasetRef.parse(name)
     spec = get_spec(ref.name)
@@ -63,7 +62,7 @@ def fetch(
         refs = [replace(ref, config=config) for config in found.configs(spec)] or refs
     try:
         for one in refs:
-            with TerminalReporter(sys.stderr) as reporter:
+            with terminal_reporter() as reporter:
                 done = bring(
                     one,
                     spec,

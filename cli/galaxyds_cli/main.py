@@ -77,7 +77,7 @@ def _version(value: bool) -> None:
 def common(
     *,
     verbose: bool = typer.Option(False, "--verbose", "-v", help="Show the log on the terminal."),
-    quiet: bool = typer.Option(False, "--quiet", "-q", help="Show errors only."),
+    quiet: bool = typer.Option(False, "--quiet", "-q", help="Show results and errors only."),
     version: bool = typer.Option(
         False, "--version", callback=_version, is_eager=True, help="Show the version and exit."
     ),

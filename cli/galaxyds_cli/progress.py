@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from types import TracebackType
 from typing import TextIO
@@ -18,6 +19,12 @@ from rich.progress import (
 from rich.text import Text
 
 from galaxyds.errors import one_line
+from galaxyds_cli.console import is_quiet
+
+
+def terminal_reporter() -> TerminalReporter:
+    """Return the reporter of a verb: on standard error, silent with ``--quiet``."""
+    return TerminalReporter(sys.stderr, quiet=is_quiet())
 
 
 class TerminalReporter:
@@ -29,10 +36,14 @@ class TerminalReporter:
         Where to write; bars are drawn only if it is a terminal.
     period : float
         Seconds between two plain lines.
+    quiet : bool
+        Write nothing.
     """
 
-    def __init__(self, stream: TextIO, period: float = 20.0) -> None:
-        self._console = Console(file=stream, markup=False, highlight=False, emoji=False)
+    def __init__(self, stream: TextIO, period: float = 20.0, *, quiet: bool = False) -> None:
+        self._console = Console(
+            file=stream, markup=False, highlight=False, emoji=False, quiet=quiet
+        )
         self._bars = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
@@ -42,7 +53,7 @@ class TerminalReporter:
             TimeRemainingColumn(),
             console=self._console,
             transient=True,
-            disable=not self._console.is_terminal,
+            disable=quiet or not self._console.is_terminal,
         )
         self._stage = ""
         self._begun = self._last = time.monotonic()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -52,13 +51,13 @@ def push(
     from galaxyds.publish.push import push as send
     from galaxyds.refs import DatasetRef
     from galaxyds.specs import get_spec
-    from galaxyds_cli.progress import TerminalReporter
+    from galaxyds_cli.progress import terminal_reporter
 
     ref = DatasetRef.parse(name)
     spec = get_spec(ref.name)
     hub = open_hub(repo or repo_id(spec.name), what="galaxyds push")
     builds = builds_to_push(settings.home(root), ref, spec)
-    with TerminalReporter(sys.stderr) as reporter:
+    with terminal_reporter() as reporter:
         plan = plan_push(builds, spec, hub, offline_ok=dry_run, watcher=reporter)
         show_plan(plan)
         check_plan(plan, partial=partial, create=create)

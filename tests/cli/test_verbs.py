@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from galaxyds_cli.main import app
+from galaxyds_cli.progress import TerminalReporter
 
 VERBS = tuple(command.name for command in app.registered_commands)
 
@@ -88,3 +90,13 @@ def test_a_mistake_is_one_line_with_its_exit_code(tmp_path, arguments, code, wor
     assert words in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_quiet_silences_progress(quiet):
+    stream = io.StringIO()
+    with TerminalReporter(stream, period=0, quiet=quiet) as reporter:
+        reporter.stage("export", "started")
+        reporter.progress(1, 2, "objects")
+        reporter.stage("export", "done", "2 objects")
+    assert (stream.getvalue() == "") == quiet

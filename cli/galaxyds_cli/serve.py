@@ -100,17 +100,21 @@ def _introduce(repositories: Mapping[str, Repository], base: str, *, with_token:
     from galaxyds.serve.lines import python_lines, rows, shell_line
 
     show_table(
-        ("dataset", "config", "objects", "size", "nature", "revision"),
+        ("dataset", "config", "objects", "size", "revisions"),
         (
-            (row.repository, row.config, f"{row.objects:,}", gigabytes(row.bytes), row.nature,
-             row.revisions)
-            for one in repositories.values() for row in rows(one)
+            (row.repository, row.config, f"{row.objects:,}", gigabytes(row.bytes), row.revisions)
+            for one in repositories.values()
+            for row in rows(one)
         ),
         right=(2, 3),
-    )  # fmt: skip
+    )
     for one in repositories.values():
-        if any(build.manifest.archive.simulated for build in one.main.builds):
-            typer.echo(f"{repo_id(one.name)} is simulated: nothing in it was observed.")
+        partial = [build.manifest for build in one.main.builds if not build.manifest.is_full]
+        simulated = any(manifest.archive.simulated for manifest in partial)
+        natures = "; ".join(dict.fromkeys(manifest.nature() for manifest in partial))
+        if natures:
+            unseen = ": nothing in it was observed" if simulated else ""
+            typer.echo(f"{repo_id(one.name)} is {natures}{unseen}.")
     first = repo_id(next(iter(repositories)))
     lines = python_lines(base, first, with_token=with_token)
     typer.echo("\nIn a shell:\n\n  " + shell_line(base, first, with_token=with_token))

@@ -38,7 +38,7 @@ def root(tmp_path_factory):
 
 def test_it_says_what_is_served_and_the_lines_to_copy_and_ends_at_once(root, specs, tmp_path):
     with running(root, specs, tmp_path) as server:
-        for words in ("galaxyds/tiny_sky", "main, v1.2.0", f"v{LABELLED}", "simulated sky",
+        for words in ("galaxyds/tiny_sky", "main, v1.2.0", f"v{LABELLED}",
                       f"HF_ENDPOINT={server.url} HF_HUB_DISABLE_IMPLICIT_TOKEN=1 python -c",
                       'load_dataset("galaxyds/tiny_sky")'):  # fmt: skip
             assert words in server.log()
@@ -72,7 +72,7 @@ def test_a_token_is_made_and_shown_once_and_a_simulated_build_is_said_aloud(spec
         assert server.get("/api/datasets")[0] == 401
         assert server.log().count(token) == 1
         assert "HF_TOKEN=THE_TOKEN" in server.log()
-        assert "galaxyds/tiny_sky is simulated: nothing in it was observed." in server.log()
+        assert "galaxyds/tiny_sky is simulated sky: nothing in it was observed." in server.log()
 
 
 def test_a_token_in_the_environment_is_asked_for_without_the_option(root, specs, tmp_path):

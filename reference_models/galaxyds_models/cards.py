@@ -6,12 +6,13 @@ import sys
 from pathlib import Path
 
 from galaxyds.store.files import publish_bytes
+from galaxyds_models.measured import METRICS, Measured, measured
 from galaxyds_models.published import Published, published
 from galaxyds_models.registry import Entry, get_entry, names, parameters
 
 
 def card(entry: Entry) -> str:
-    """Return the card of a model, as Markdown: paper, recipes, what differs, published numbers."""
+    """Return the card of a model, as Markdown: paper, recipes, what differs, numbers."""
     parts = [
         f"# {entry.name}\n\n{entry.title}.\n\n{entry.paper}.",
         *([_datasets(entry)] if entry.datasets else []),
@@ -23,6 +24,9 @@ def card(entry: Entry) -> str:
     rows = [row for row in published() if row.model == entry.name]
     if rows:
         parts.append("## Published numbers\n\n" + _published(rows))
+    here = [row for row in measured() if row.model == entry.name]
+    if here:
+        parts.append("## Measured here\n\n" + _measured(here))
     parts.append(
         "## Run it\n\n```\n"
         f"galaxyds bench run {entry.name} {(entry.datasets or ('cfhtls-wide',))[0]} --seed 0 "
@@ -93,6 +97,23 @@ def _numbers(cells: list[Published]) -> str:
 def _notes(cells: list[Published]) -> str:
     told = dict.fromkeys(cell.why_unknown or cell.note for cell in cells)
     return _cell("; ".join(note for note in told if note))
+
+
+def _measured(rows: list[Measured]) -> str:
+    head = (
+        "On two cores, on simulated skies and on real tables of photometry: not the samples of the "
+        "papers, so not to be compared with their numbers. Means over three seeds, plus or minus "
+        "their deviation, in brackets half the 95 % interval of one seed "
+        "([how](../benchmarks.md)).\n\n"
+        f"| recipe | dataset | on | {' | '.join(f'`{name}`' for name in METRICS)} |\n"
+        f"|---|---|---|{'---|' * len(METRICS)}\n"
+    )
+    return head + "\n".join(
+        f"| {_cell(', '.join(filter(None, (row.recipe and f'`{row.recipe}`', row.pattern))))} "
+        f"| `{row.dataset}` | {row.sky}; {row.objects:,} scored "
+        f"| {' | '.join(row.numbers.get(name, '') for name in METRICS)} |"
+        for row in rows
+    )
 
 
 def _count(count: int | None) -> str:

@@ -1,6 +1,6 @@
 # make demo    build a small dataset on the simulated sky, verify it, load it, draw it, report on it
 # make test    style, types, layers, tests
-# make docs    build the site into docs/_build/html; NOTEBOOKS=cache or off runs fewer notebooks
+# make docs    write generated pages, build docs/_build/html; NOTEBOOKS=cache or off runs fewer notebooks
 # make linkcheck  ask every foreign link of the site, with a network
 # PYTHON=...   interpreter for a new .venv (3.11 or newer)
 
@@ -22,6 +22,7 @@ $(READY): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo 'galaxyds needs Python 3.11 or newer: make PYTHON=python3.11'; exit 1; }
+	@echo 'Installing into $(VENV): about 3 GB, two minutes or more without a word'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	  --constraint constraints.txt --editable '.[test]'
 	@touch $(READY)
@@ -32,6 +33,7 @@ demo: $(READY)
 	$(BIN)/python docs/examples/first_batch.py $(DEMO)
 	$(BIN)/galaxyds preview sdss-qso --root $(DEMO) --output $(DEMO)/sdss_qso.png
 	$(BIN)/galaxyds show sdss-qso --root $(DEMO) --output $(DEMO)/sdss_qso.html
+	@echo 'Next: source $(BIN)/activate && galaxyds doctor'
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -44,6 +46,8 @@ test: lint
 
 docs: $(READY)
 	$(BIN)/python -m galaxyds_cli.reference docs
+	$(BIN)/python -m galaxyds.build.pages docs/datasets
+	$(BIN)/python -m galaxyds_models.cards docs/models
 	$(SPHINX) docs/_build/html
 	@echo docs/_build/html/index.html
 

@@ -42,6 +42,6 @@ def load(address: str, split: str, **options: Any) -> Any:
 
 def show_versions() -> None:
     """Print the versions that a report of a problem needs; ``galaxyds doctor`` says more."""
-    from galaxyds.versions import show_versions as show
+    from galaxyds.machine.versions import show_versions as show
 
     show()

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+_FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 _FULL = 64 << 20
 """Free bytes below which a write that failed without a reason is put down to the disk."""
 
@@ -149,7 +150,7 @@ class StorageError(GalaxydsError):
     exit_code = 8
 
 
-def storage_error(error: OSError, path: object) -> StorageError:
+def storage_error(error: OSError, path: object, *, option: str = "--root") -> StorageError:
     """Turn an :class:`OSError` met while writing into the line a user can act on.
 
     Parameters
@@ -158,29 +159,30 @@ def storage_error(error: OSError, path: object) -> StorageError:
         What the operating system said.
     path : path-like
         The file or folder that was being written.
+    option : str
+        The option that names another place.
 
     Returns
     -------
     StorageError
-        Ready to be raised ``from error``.
+        Ready to be raised ``from error``; the next step stands in ``advice``.
     """
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    elsewhere = f"choose another {option}{' or set GALAXYDS_HOME' if option == '--root' else ''}"
     # Some writers raise an OSError of their own, without a number: ask the disk.
-    if full or (error.errno is None and _free_bytes(path) < _FULL):
-        advice = "free some space or choose another --root; run the same command again to resume"
-        return StorageError(f"disk full while writing {path}: {advice}", path=str(path))
-    elsewhere = "choose another --root or set GALAXYDS_HOME"
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return StorageError(f"no permission to write {path}: {elsewhere}", path=str(path))
-    if error.errno == errno.EFBIG:
+    if error.errno in _FULL_DISK or (error.errno is None and _free_bytes(path) < _FULL):
+        what = f"disk full while writing {path}"
+        advice = f"free some space or choose another {option}; run the same command again to resume"
+    elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        what, advice = f"no permission to write {path}", elsewhere
+    elif error.errno == errno.EFBIG:
+        what = f"cannot write {path}, a file grew beyond the limit that is set for this shell"
         advice = "raise it (ulimit -f unlimited) and run the same command again to resume"
-        cause = "a file grew beyond the limit that is set for this shell"
-        return StorageError(f"cannot write {path}, {cause}: {advice}", path=str(path))
-    if error.errno == errno.ENOTDIR:
-        cause = f"{_file_on_the_way(Path(str(path)))} is a file, not a folder"
-        return StorageError(f"cannot write {path}, {cause}: {elsewhere}", path=str(path))
-    cause = error.strerror or str(error)
-    return StorageError(f"cannot write {path}: {cause}; {elsewhere}", path=str(path))
+    elif error.errno == errno.ENOTDIR:
+        way = _file_on_the_way(Path(str(path)))
+        what, advice = f"cannot write {path}, {way} is a file, not a folder", elsewhere
+    else:
+        what, advice = f"cannot write {path} ({error.strerror or error})", elsewhere
+    return StorageError(f"{what}: {advice}", path=str(path), advice=advice)
 
 
 def _file_on_the_way(path: Path) -> Path:

@@ -13,6 +13,15 @@ _PATTERN = re.compile(
     r"(?::(?P<version>\d+\.\d+\.\d+(?:\+[A-Za-z0-9]+(?:[.-][A-Za-z0-9]+)*)?))?"
 )
 
+_NAME = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
+NAME_RULE = "lower-case letters, digits and single hyphens, and begins with a letter"
+"""What the name of a dataset has, for messages."""
+
+
+def is_name(text: str) -> bool:
+    """Whether this can be the name of a dataset, in kebab-case."""
+    return _NAME.fullmatch(text) is not None
+
 
 def to_kebab(name: str) -> str:
     """Spell a name as the command line does (``sdss-qso``)."""

@@ -11,13 +11,22 @@ import os
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from galaxyds.errors import CredentialsError, UsageError, one_line
 
 PREFIX = "GALAXYDS_"
 """What the environment variables of all settings begin with."""
 HOME = "GALAXYDS_HOME"
+
+
+class Setting(NamedTuple):
+    """A setting: environment variable, default, meaning."""
+
+    variable: str
+    default: str
+    meaning: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +67,16 @@ def resolve(variable: str, default: str) -> Resolved:
     UsageError
         If the configuration file is no TOML.
     """
-    if os.environ.get(variable):  # set to nothing is not set
+    if os.environ.get(variable, "").strip():  # set to nothing is not set
         return Resolved(os.environ[variable], f"environment ({variable})")
     path = config_file()
     key = key_of(variable)
     values = read_config(path)
-    if key not in values:
+    if values.get(key, "") == "" or str(values[key]).isspace():  # nothing is not set either
         return Resolved(default, "default")
     if not isinstance(values[key], str):
         raise UsageError(f"{path}: {key} must be a text in quotes: correct that line",
-                         path=str(path))  # fmt: skip
+                         path=str(path), advice="correct that line")  # fmt: skip
     return Resolved(str(values[key]), f"config file ({path})")
 
 
@@ -99,16 +108,15 @@ def read_config(path: Path) -> dict[str, Any]:
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except (ValueError, RecursionError) as error:  # also no UTF-8
+        advice = 'correct it, for example home = "/data/galaxyds", or remove it'
         raise UsageError(
-            f"{path} is not valid TOML ({one_line(str(error), 120)}): correct it, for example "
-            'home = "/data/galaxyds", or remove it',
-            path=str(path),
-        ) from error
+            f"{path} is not valid TOML ({one_line(str(error), 120)}): {advice}",
+            path=str(path), advice=advice,
+        ) from error  # fmt: skip
     except OSError as error:
+        advice = "correct its permissions, or name another file in GALAXYDS_CONFIG"
         raise UsageError(
-            f"cannot read {path} ({error.strerror}): correct its permissions, or name another file "
-            "in GALAXYDS_CONFIG",
-            path=str(path),
+            f"cannot read {path} ({error.strerror}): {advice}", path=str(path), advice=advice
         ) from error
 
 
@@ -128,17 +136,28 @@ def home(root: str | os.PathLike[str] | None = None) -> Path:
     Raises
     ------
     UsageError
-        If it names a file.
+        If it names a file, or what can be no path.
     """
     found = Resolved(str(root), "--root") if root is not None else resolve(HOME, default_home())
-    path = Path(found.value).expanduser().absolute()
-    if path.is_file():
+    advice = f"name a folder with --root or {HOME}"
+    wrong = folder_problem(found.value)
+    if wrong:
         raise UsageError(
-            f"the data home {path} is a file, not a folder ({found.origin}): name a folder with "
-            f"--root or {HOME}",
-            path=str(path),
-        )
-    return path
+            f"the data home {one_line(found.value, 120)} {wrong} ({found.origin}): {advice}",
+            path=found.value, advice=advice,
+        )  # fmt: skip
+    return Path(found.value).expanduser().absolute()
+
+
+def folder_problem(value: str) -> str:
+    """Say why a text cannot be the path of a folder, as the end of a sentence; empty if it can."""
+    try:
+        path = Path(value).expanduser()
+        is_other = path.exists() and not path.is_dir()
+    except (OSError, ValueError, RuntimeError) as error:  # too long, a NUL, nobody's ~
+        cause = getattr(error, "strerror", None) or one_line(str(error), 120).rstrip(".")
+        return f"can be no folder, {cause[:1].lower()}{cause[1:]}"
+    return "is a file, not a folder" if is_other else ""
 
 
 def default_home() -> str:
@@ -157,12 +176,25 @@ def url(variable: str, default: str) -> str:
         If the value is not an http(s) URL.
     """
     found = resolve(variable, default)
-    if not found.value.startswith(("http://", "https://")):
-        raise UsageError(
-            f"{variable} must be an http(s) URL, got '{found.value}' from the {found.origin}",
-            variable=variable,
-        )
+    if wrong := url_problem(found.value):
+        is_private = "@" in found.value or "?" in found.value  # perhaps an account, or a token
+        shown = "another value" if is_private else one_line(found.value, 120)
+        raise UsageError(f"{variable} {wrong}, got '{shown}' from the {found.origin}",
+                         variable=variable)  # fmt: skip
     return found.value.rstrip("/")
+
+
+def url_problem(value: str) -> str:
+    """Say what is wrong with a base URL, as the end of a sentence; empty if it is one."""
+    wrong = "must be an http(s) URL"
+    if not value.startswith(("http://", "https://")):
+        return wrong
+    try:
+        parts = urlsplit(value)
+        is_whole = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError as error:  # brackets, a port that is no number
+        return f"{wrong} ({one_line(str(error), 80)})"
+    return "" if is_whole else wrong
 
 
 @dataclass(frozen=True, slots=True)

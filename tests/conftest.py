@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
@@ -28,3 +29,13 @@ def _isolated_settings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest
         if name.startswith("GALAXYDS_") and name != "GALAXYDS_TEST_DATA":
             monkeypatch.delenv(name)
     monkeypatch.setenv("GALAXYDS_CONFIG", str(tmp_path_factory.getbasetemp() / "no-config.toml"))
+
+
+@pytest.fixture(autouse=True)
+def _log_as_it_was():
+    """No test inherits the log of a command line that another test ran in this process."""
+    log = logging.getLogger("galaxyds")
+    handlers, level, propagate = log.handlers[:], log.level, log.propagate
+    yield
+    log.handlers[:], log.propagate = handlers, propagate
+    log.setLevel(level)

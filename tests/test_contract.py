@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 import pytest
 
 from galaxyds.build import Request, Summary, build
+from galaxyds.errors import ResumeConflictError
+from galaxyds.specs import get_spec
 from galaxyds.testing import DatasetContract
 
 
@@ -82,3 +85,18 @@ class TestSmallerGalaxies(DatasetContract):
             seconds=0,
             log=galaxies.log,
         )
+
+
+def test_a_build_of_another_declaration_is_not_taken_for_done(quasars, monkeypatch):
+    spec = get_spec("sdss-qso")
+    first, *others = spec.config("extended").cuts
+    renamed = replace(
+        spec.config("extended"), cuts=(replace(first, name="of-another-name"), *others)
+    )
+    monkeypatch.setattr(
+        "galaxyds.build.engine.get_spec",
+        lambda name: replace(spec, configs=(renamed, *spec.configs[1:])),
+    )
+    root = quasars.path.parents[2]
+    with pytest.raises(ResumeConflictError, match=r"another declaration.*--from cutouts"):
+        build(Request(address="sdss-qso", archive="simulated", limit=60, root=root, jobs=1))

@@ -45,3 +45,10 @@ def test_storage_errors_name_the_path_and_the_cause(number, words):
     told = errors.storage_error(OSError(number, "text"), "/data/x")
     assert words in str(told)
     assert "/data/x" in str(told)
+    assert str(told).endswith(told.advice)
+    assert "--root" in told.advice
+
+
+def test_a_storage_error_names_the_option_that_helps():
+    told = errors.storage_error(OSError(errno.EACCES, "text"), "/data/x", option="--output")
+    assert str(told) == "no permission to write /data/x: choose another --output"

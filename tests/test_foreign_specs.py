@@ -53,6 +53,12 @@ def test_a_package_that_was_just_installed_is_found(install):
         get_spec("far-sly")
 
 
+def test_what_a_package_prints_is_not_on_standard_output(install, capsys):
+    install("far-sky", f"print('hello')\n{made('far-sky')}")
+    assert spec_names() == (*OWN, "far-sky")
+    assert capsys.readouterr() == ("", "hello\n")
+
+
 @pytest.mark.parametrize(
     ("name", "code", "cause"),
     [

@@ -44,3 +44,13 @@ def test_a_password_never_shows(monkeypatch):
     found = settings.credentials("SDSS", register="")
     assert found.password == "canary-4711"
     assert "canary" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    "value", ["http://[::1", "http://ada:canary@h:x/", "https://?token=canary"]
+)
+def test_a_url_that_cannot_be_read_is_an_error_of_ours(monkeypatch, value):
+    monkeypatch.setenv("GALAXYDS_SDSS_SAS_URL", value)
+    with pytest.raises(UsageError, match="GALAXYDS_SDSS_SAS_URL must be an http") as caught:
+        settings.url("GALAXYDS_SDSS_SAS_URL", "https://data.sdss.org/sas")
+    assert "canary" not in str(caught.value)

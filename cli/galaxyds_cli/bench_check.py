@@ -47,13 +47,13 @@ def check(
 
 
 def _show(groups: dict[str, list[Finding]]) -> None:
-    from galaxyds_models.leaderboard.text import shown
+    from galaxyds.shown import visible
 
     rows = [
         (
-            shown(entry),
+            visible(entry),
             "entry" if _passes(findings) else "NOT AN ENTRY",
-            shown("; ".join(f"{f.rule}: {f.message}" for f in findings if not f.passed), 2000),
+            visible("; ".join(f"{f.rule}: {f.message}" for f in findings if not f.passed), 2000),
         )
         for entry, findings in groups.items()
     ]

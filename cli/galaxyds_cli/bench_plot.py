@@ -36,8 +36,7 @@ def plot(
     Example: galaxyds bench plot predictions.parquet cfhtls-wide -o redshifts.png
     """
     from galaxyds.metrics import evaluate
-    from galaxyds.plots import save
-    from galaxyds.redshift_plots import plot_redshifts
+    from galaxyds.plots import plot_redshifts, save
     from galaxyds_models.evaluate import join, read_predictions
     from galaxyds_models.tables import open_any
 
@@ -52,7 +51,7 @@ def plot(
         scores={name: _shown(scores[name]) for name in _SHOWN},
     )
     save(figure, output)
-    print(output)
+    print(output.absolute())
 
 
 def _shown(score: Interval) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from galaxyds.errors import one_line
 from galaxyds_cli.console import show_json, show_table
 from galaxyds_cli.options import (
     Align,
@@ -105,16 +106,16 @@ def _show(summary: Summary) -> None:
     if manifest.cut_flow:
         _show_flow(manifest)
     for rule, removed in manifest.duplicates.items():
-        print(f"duplicates   {removed:,} removed ({rule})")
+        print(f"duplicates   {removed:,} removed ({one_line(rule)})")
     if manifest.selection.limit is not None and manifest.cut_flow:
         objects = manifest.cut_flow[-1].rows_after - sum(manifest.duplicates.values())
         print(f"limit        {manifest.rows + len(manifest.dropped):,} of {objects:,} objects, in "
               f"whole tiles (--limit {manifest.selection.limit})")  # fmt: skip
     for reason, count in manifest.dropped_by_reason().items():
-        print(f"dropped      {count:,} object{'' if count == 1 else 's'}: {reason}")
+        print(f"dropped      {count:,} object{'' if count == 1 else 's'}: {one_line(reason)}")
     _show_counts(manifest)
     for warning in manifest.warnings:
-        print(f"note         {warning}")
+        print(f"note         {one_line(warning, 600)}")
     for build in summary.built:
         print(f"dataset      {build.path}")
     print(f"log          {summary.log}")
@@ -154,10 +155,14 @@ def _show_counts(manifest: Manifest) -> None:
 
     shares = manifest.splits.get("0", {})
     what = "fold" if get_spec(manifest.name).split.folds else "division"
-    print("splits       " + ", ".join(f"{n:,} {s}" for s, n in shares.items()) + f" ({what} 0)")
+    print(
+        "splits       "
+        + ", ".join(f"{n:,} {one_line(s)}" for s, n in shares.items())
+        + f" ({what} 0)"
+    )
     for row in manifest.published:
         ours = "" if row.ours is None else f"; here {row.ours:,}"
-        print(f"published    {row.count:,} {row.what} ({row.source}){ours}")
+        print(f"published    {row.count:,} {one_line(row.what)} ({one_line(row.source)}){ours}")
     if not manifest.is_full:
         print(f"nature       {manifest.nature()}: not the published dataset")
 

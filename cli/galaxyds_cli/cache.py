@@ -12,7 +12,7 @@ import typer
 
 from galaxyds_cli.console import gigabytes, show_json, show_table
 from galaxyds_cli.groups import Verbs
-from galaxyds_cli.options import Json, Root
+from galaxyds_cli.options import Json, Root, refuse_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,12 +29,15 @@ cache = typer.Typer(
 
 
 @cache.callback()
-def default(context: typer.Context, *, root: Root = None) -> None:
+def default(context: typer.Context, *, root: Root = None, as_json: Json = False) -> None:
     """Show what lies there where no verb is given."""
     if context.invoked_subcommand is None:
-        list_items(root=root)
-    elif root is not None:
-        context.obj = root
+        list_items(root=root, as_json=as_json)
+        return
+    if as_json:
+        refuse_json("cache list --json")
+    if root is not None:  # an option before the verb is meant for the verb
+        context.default_map = {context.invoked_subcommand: {"root": str(root)}}
 
 
 @cache.command("list")
@@ -92,6 +95,8 @@ def clean(
         print(f"Nothing to remove in {home}.")
         return
     _show(items)
+    for item in items:
+        print(item.path)
     size = gigabytes(sum(item.bytes for item in items))
     if dry_run:
         print(f"Would free {size} (--dry-run: nothing was removed).")
@@ -110,8 +115,11 @@ def _chosen(home: Path, name: str | None, *, archives: bool) -> list[Item]:
 
     named = named_builds(home, DatasetRef.parse(name)) if name else ()
     # A working folder goes after the builds that it made, whose lock it holds.
-    items = [item for item in survey(home, without=named) if item.removable]
-    if archives:
+    found = list(survey(home, without=named))
+    items = [item for item in found if item.removable]
+    if archives and any(item.kind == "running" for item in found):
+        print("What archives sent stays: a build is running.")
+    elif archives:
         items += [replace(item, removable=True) for item in survey_archives()]
     return items
 
@@ -126,14 +134,14 @@ def _agreed(size: str) -> bool:
 
 
 def _remove(items: Sequence[Item]) -> None:
-    from galaxyds.store.usage import remove
+    from galaxyds.store.removal import remove
 
     freed = 0
     for item in items:
-        if remove(item):
-            freed += item.bytes
+        if kept := remove(item):
+            print(f"kept: {item.path} ({kept})")
         else:
-            print(f"kept: {item.path} (a process is at work there)")
+            freed += item.bytes
     print(f"Freed {gigabytes(freed)}.")
 
 

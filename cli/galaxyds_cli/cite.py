@@ -10,7 +10,7 @@ import typer
 from galaxyds_cli.options import Root
 
 if TYPE_CHECKING:
-    from galaxyds.citing import Reference
+    from galaxyds.publish.citing import Reference
 
 FORMATS = ("text", "bibtex")
 
@@ -32,17 +32,17 @@ def cite(
     Example: galaxyds cite sdss-qso --format bibtex >> paper.bib
     """
     from galaxyds import settings
-    from galaxyds.citing import as_bibtex, reference
     from galaxyds.errors import UsageError, did_you_mean
+    from galaxyds.publish.citing import as_bibtex, reference
     from galaxyds.refs import DatasetRef
-    from galaxyds.specs import get_spec
+    from galaxyds.specs import declared
 
     if layout not in FORMATS:
         hint = did_you_mean(layout, FORMATS)
         raise UsageError(f"there is no format '{layout}': {hint}one of {', '.join(FORMATS)}")
-    refs = dict.fromkeys(DatasetRef.parse(name).name for name in names)
+    specs = {spec.name: spec for spec in (declared(DatasetRef.parse(name)) for name in names)}
     home = settings.home(root)
-    found = [reference(get_spec(name), home) for name in refs]
+    found = [reference(spec, home) for spec in specs.values()]
     if layout == "bibtex":
         typer.echo(as_bibtex(found), nl=False)
         return
@@ -51,7 +51,7 @@ def cite(
 
 
 def _show(one: Reference) -> None:
-    from galaxyds.citing import as_text
+    from galaxyds.publish.citing import as_text
 
     print(f"{one.spec.name} {one.spec.version}: {one.spec.title}")
     for heading, text in as_text(one):

@@ -9,10 +9,10 @@ import typer
 
 from galaxyds_cli.console import show_json, show_table
 from galaxyds_cli.groups import Verbs
-from galaxyds_cli.options import Json
+from galaxyds_cli.options import Json, refuse_json
 
 if TYPE_CHECKING:
-    from galaxyds.configuration import Row
+    from galaxyds.machine.configuration import Row
 
 config = typer.Typer(
     help="Show every setting, its value and where that comes from; set one in config.toml.\n\n"
@@ -27,10 +27,12 @@ Key = Annotated[
 
 
 @config.callback()
-def default(context: typer.Context) -> None:
+def default(context: typer.Context, *, as_json: Json = False) -> None:
     """Show the settings where no verb is given."""
     if context.invoked_subcommand is None:
-        show()
+        show(as_json=as_json)
+    elif as_json:
+        refuse_json("config show --json")
 
 
 @config.command("show")
@@ -41,7 +43,8 @@ def show(*, as_json: Json = False) -> None:
     """
     from dataclasses import asdict
 
-    from galaxyds import configuration, settings
+    from galaxyds import settings
+    from galaxyds.machine import configuration
 
     rows, strangers = configuration.rows(), configuration.strangers()
     accounts = {service.archive: _account(service.archive) for service in configuration.services()}
@@ -82,7 +85,7 @@ def set_(key: Key, value: Annotated[str, typer.Argument(metavar="VALUE")]) -> No
 
     Example: galaxyds config set home /data/galaxyds
     """
-    from galaxyds.configuration import set_value
+    from galaxyds.machine.configuration import set_value
 
     _told(set_value(key, value))
 
@@ -93,7 +96,7 @@ def unset(key: Key) -> None:
 
     Example: galaxyds config unset home
     """
-    from galaxyds.configuration import unset_value
+    from galaxyds.machine.configuration import unset_value
 
     _told(unset_value(key))
 

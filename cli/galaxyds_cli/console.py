@@ -10,22 +10,39 @@ from typing import Any
 
 import typer
 
-from galaxyds.errors import GalaxydsError, one_line
+from galaxyds.errors import GalaxydsError
+from galaxyds.shown import size, visible
+
+gigabytes = size
+"""Bytes for people, as everywhere."""
+_REMEMBERED = 1000
+_ERROR_PAUSE = 60.0
+"""Seconds after which an error that happens again is told again."""
 
 
 class Once(logging.Filter):
-    """Let each message pass once: a verb that opens three splits warns of their build once."""
+    """Let each message pass once: a verb that opens three splits warns of their build once.
+
+    An error passes again after a minute, and so does what was told before the last thousand
+    messages: a server runs for weeks.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self._seen: set[str] = set()
+        self._told: dict[str, float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Return whether the message is new."""
+        """Return whether the message is new, or an error that was not told for a minute."""
         message = record.getMessage()
-        new = message not in self._seen
-        self._seen.add(message)
-        return new
+        before = self._told.get(message)
+        is_error = record.levelno >= logging.ERROR
+        if before is not None and not (is_error and record.created - before >= _ERROR_PAUSE):
+            return False
+        self._told.pop(message, None)
+        self._told[message] = record.created
+        if len(self._told) > _REMEMBERED:
+            del self._told[next(iter(self._told))]
+        return True
 
 
 def is_quiet() -> bool:
@@ -35,7 +52,7 @@ def is_quiet() -> bool:
 
 def show_error(error: GalaxydsError) -> None:
     """Write an error as one line on standard error."""
-    typer.echo(f"galaxyds: {one_line(str(error), limit=1200)}", err=True)
+    typer.echo(f"galaxyds: {visible(str(error), limit=1200)}", err=True)
 
 
 def show_json(value: Any) -> None:
@@ -66,14 +83,6 @@ def show_table(
     for number, name in enumerate(header):
         table.add_column(name, justify="right" if number in right else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(Text(one_line(cell, limit=2000)) for cell in row))
+        table.add_row(*(Text(visible(cell, limit=2000)) for cell in row))
     width = None if sys.stdout.isatty() else 110
     Console(file=sys.stdout, width=width, markup=False, highlight=False, emoji=False).print(table)
-
-
-def gigabytes(count: int) -> str:
-    """Bytes for people."""
-    for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if count >= size:
-            return f"{count / size:.1f} {unit}"
-    return f"{count} bytes"

@@ -12,7 +12,9 @@ from galaxyds_cli.console import show_json, show_table
 from galaxyds_cli.options import Json, Root
 
 if TYPE_CHECKING:
-    from galaxyds.health import Check
+    from galaxyds.machine.health import Check
+
+_WIDTHS = (10, 18, 7, 0)
 
 
 def doctor(
@@ -28,7 +30,7 @@ def doctor(
 
     Example: galaxyds doctor --offline
     """
-    from galaxyds.health import examine
+    from galaxyds.machine.health import examine
 
     checks = list(examine(root, offline=offline))
     broken = [check for check in checks if check.state == "BROKEN"]
@@ -45,11 +47,23 @@ def _show(checks: Sequence[Check], broken: Sequence[Check]) -> None:
     for check in checks:
         rows.append((check.area if check.area != area else "", check.name, check.state, check.told))
         area = check.area
-    show_table(("area", "what", "state", "found"), rows)
+    _table(("area", "what", "state", "found"), rows)
     for advice, names in _advice(checks).items():
         print(f"Next: {', '.join(names)}: {advice}")
     count = f"{len(broken)} thing{'' if len(broken) == 1 else 's'} broken"
     print(count if broken else "Nothing is broken: galaxyds build sdss-qso --preset tiny")
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    try:
+        show_table(header, rows)
+    except ImportError:  # what draws tables is missing, which is one of the rows
+        for row in (header, *rows):
+            print(
+                "  ".join(
+                    cell.ljust(width) for cell, width in zip(row, _WIDTHS, strict=True)
+                ).rstrip()
+            )
 
 
 def _advice(checks: Sequence[Check]) -> dict[str, list[str]]:

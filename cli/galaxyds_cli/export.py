@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -64,13 +66,32 @@ def export(
     spec = get_spec(ref.name)
     check_format(spec, layout)
     _check_options(layout, division=division, images=images)
-    found = find_build(settings.home(root), ref, spec)
+    found = find_build(settings.home(root), ref, spec, quiet=True)
     target = output or Path(f"{to_snake(spec.name)}_{found.manifest.config}_{layout}")
-    if layout in PUBLISHED:
-        _export_published(found, spec, target)
-        return
     options = Options(division=division, images=images)
-    _export_format(found, spec, target, layout=layout, options=options)
+    with _tidy_when_terminated():
+        if layout in PUBLISHED:
+            _export_published(found, spec, target)
+        else:
+            _export_format(found, spec, target, layout=layout, options=options)
+
+
+@contextmanager
+def _tidy_when_terminated() -> Iterator[None]:
+    """Let SIGTERM end the verb as Ctrl-C does, so that nothing half written stays."""
+
+    def leave(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    try:
+        before = signal.signal(signal.SIGTERM, leave)
+    except ValueError:  # signals belong to the main thread
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def check_format(spec: DatasetSpec, layout: str) -> None:
@@ -202,6 +223,7 @@ def export_build(
     """
     import numpy as np
 
+    from galaxyds.publish.exports import sweep
     from galaxyds.spec import SPLITS
     from galaxyds.store import image_map, read_columns
     from galaxyds.store.galaxiesml import unwritten, write_published
@@ -211,6 +233,10 @@ def export_build(
     columns = read_columns(found.images)
     images = image_map(found.images)
     splits, names = columns["split_0"], dict(spec.files.names)
+    file_names = spec.files.files(images.shape[-1])
+    for name in file_names.values():
+        sweep(target / name)
+        sweep((target / name).with_suffix(".csv"))
     with terminal_reporter() as reporter:
         reporter.stage("export", "started")
         written = write_published(
@@ -218,7 +244,7 @@ def export_build(
             images=images,
             columns=columns,
             splits=splits,
-            file_names=spec.files.files(images.shape[-1]),
+            file_names=file_names,
             names=names,
             progress=lambda done, total: reporter.progress(done, total, "objects"),
         )

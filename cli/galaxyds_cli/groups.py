@@ -16,7 +16,6 @@ import typer
 from typer.core import TyperGroup
 
 from galaxyds.errors import (
-    MissingExtraError,
     UsageError,
     did_you_mean,
     missing_extra,
@@ -27,8 +26,7 @@ from galaxyds.errors import (
 _MISTAKE: type[Any] = next(
     kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "UsageError"
 )
-_DISTRIBUTIONS = {"sklearn": "scikit-learn", "huggingface_hub": "huggingface-hub"}
-"""Packages that are imported under another name."""
+_BEFORE_THE_VERB = ("-q", "--quiet", "-v", "--verbose")
 _WORDS = {
     "Input should be a valid integer, unable to parse string as an integer": "no whole number",
     "Input should be a valid number, unable to parse string as a number": "no number",
@@ -57,9 +55,8 @@ class Verbs(TyperGroup):
         Raises
         ------
         UsageError
-            If there is no such verb, or its arguments are wrong.
-        MissingExtraError
-            If the verb needs a package that is not installed.
+            If there is no such verb, its arguments are wrong, or it needs a package that is not
+            there; a :class:`~galaxyds.errors.MissingExtraError` where an extra brings that.
         """
         try:
             with _one_line():
@@ -81,14 +78,18 @@ def _one_line() -> Iterator[None]:
         raise UsageError(told(error)) from None
 
 
-def _absent(error: ModuleNotFoundError, what: str) -> MissingExtraError | None:
-    """Say which extra brings a module; None for one that is no optional package."""
-    from galaxyds.versions import packages
+def _absent(error: ModuleNotFoundError, what: str) -> UsageError | None:
+    """Say what brings a module; None for one that galaxyds does not know."""
+    from galaxyds.machine.versions import packages
 
     root = (error.name or "").partition(".")[0]
-    name = _DISTRIBUTIONS.get(root, root)
-    extras = next((one.extras for one in packages() if one.name == name), ())
-    return missing_extra(name, extras[0], what) if extras else None
+    package = next((one for one in packages() if one.module == root), None)
+    if package is None:
+        return None
+    if package.extras:
+        return missing_extra(package.name, package.extras[0], what)
+    return UsageError(f"{what} needs {package.name}, which cannot be imported: {package.install}, "
+                      "then galaxyds doctor")  # fmt: skip
 
 
 def told(error: Any) -> str:
@@ -112,6 +113,8 @@ def told(error: Any) -> str:
         where = f"{who} has" if who else "there is"
         return f"{where} no verb '{unknown[1]}': {hint}all verbs: {more}"
     if unknown := re.match(r"No such option: (\S+)", said):
+        if unknown[1] in _BEFORE_THE_VERB and names:
+            return f"{unknown[1]} stands before the verb: galaxyds {unknown[1]} {who} ..."
         hint = did_you_mean(unknown[1], _options(command)) if len(unknown[1]) > 2 else ""
         where = f"{who} has" if who else "there is"
         return f"{where} no option {unknown[1]}: {hint}all options: {more}"

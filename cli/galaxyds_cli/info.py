@@ -29,15 +29,12 @@ def info(
 
     from galaxyds.errors import UsageError
     from galaxyds.refs import DatasetRef
-    from galaxyds.specs import get_spec
+    from galaxyds.specs import declared
 
+    if page and as_json:
+        raise UsageError("--page writes Markdown, not JSON: leave out --page or --json")
     ref = DatasetRef.parse(name)
-    spec = get_spec(ref.name)
-    if ref.version not in (None, spec.version, *spec.release_notes):
-        raise UsageError(
-            f"{spec.name} has no version {ref.version}: it is at {spec.version}; write "
-            f"galaxyds info {spec.name}"
-        )
+    spec = declared(ref)
     if page:
         from galaxyds.build.pages import page_of
 

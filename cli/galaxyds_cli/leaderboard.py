@@ -54,7 +54,7 @@ def leaderboard(
     text = tables.markdown(boards)
     typer.echo(text, nl=False)
     if output is not None:
-        publish_bytes(output / "leaderboard.md", text.encode())
+        publish_bytes(output / "leaderboard.md", text.encode(), option="--output")
 
 
 def read_results(paths: list[Path] | None) -> list[Result]:

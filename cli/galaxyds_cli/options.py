@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, NamedTuple, NoReturn
 
 import typer
 
@@ -135,3 +135,14 @@ def refuse_lists(preset: str | None, *files: Path | None) -> None:
             f"--preset {preset} is of the simulated sky, which takes no files: leave out --preset, "
             "or --objects, --mosaics and --redshifts"
         )
+
+
+def refuse_json(line: str) -> NoReturn:
+    """Refuse ``--json`` before a verb of a group.
+
+    Raises
+    ------
+    UsageError
+        Always; it names the line that is meant.
+    """
+    raise UsageError(f"--json stands behind the verb that lists: galaxyds {line}")

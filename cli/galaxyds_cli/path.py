@@ -17,7 +17,7 @@ def path(name: Name, *, root: Root = None, as_json: Json = False) -> None:
     from galaxyds.store import find_build
 
     ref = DatasetRef.parse(name)
-    found = find_build(settings.home(root), ref, get_spec(ref.name))
+    found = find_build(settings.home(root), ref, get_spec(ref.name), quiet=True)
     if as_json:
         files = {k: f.bytes for k, f in found.manifest.files.items()}
         show_json({"path": str(found.path), "version": found.manifest.version, "files": files})

@@ -43,6 +43,7 @@ def preview(
     import numpy as np
 
     from galaxyds import settings
+    from galaxyds.errors import UsageError
     from galaxyds.plots import contact_sheet, save
     from galaxyds.refs import DatasetRef, to_snake
     from galaxyds.specs import get_spec
@@ -50,10 +51,12 @@ def preview(
 
     ref = DatasetRef.parse(name)
     spec = get_spec(ref.name)
-    found = find_build(settings.home(root), ref, spec)
+    found = find_build(settings.home(root), ref, spec, quiet=True)
     spec = spec.of(found.manifest.config)
     pixels = found.path / "images.hdf5"
     redshift = read_columns(pixels, ("redshift",))["redshift"]
+    if not len(redshift):
+        raise UsageError(f"{found.address} has no objects: there is nothing to draw")
     order = np.argsort(redshift, kind="stable")
     chosen = order[np.linspace(0, len(order) - 1, min(count, len(order))).round().astype(int)]
     images = np.stack([image_map(pixels)[row] for row in chosen])
@@ -69,7 +72,7 @@ def preview(
     )
     target = output or Path(f"{to_snake(spec.name)}.png")
     save(figure, target)
-    print(target)
+    print(target.absolute())
 
 
 def _measured(

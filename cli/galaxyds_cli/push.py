@@ -10,6 +10,7 @@ from galaxyds_cli.console import gigabytes, show_table
 from galaxyds_cli.options import Name, Root
 
 if TYPE_CHECKING:
+    from galaxyds.download.progress import Watcher
     from galaxyds.publish.push import Plan, Pushed
 
 Repo = Annotated[
@@ -17,26 +18,24 @@ Repo = Annotated[
     typer.Option("--repo", metavar="ID", help="Repository: owner/name (default: galaxyds/NAME)."),
 ]
 
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Show what would be sent, and send nothing.")
+]
+Partial = Annotated[
+    bool, typer.Option("--partial", help="Publish a simulated or limited build, under its label.")
+]
+Private = Annotated[
+    bool, typer.Option("--private", help="Make a new repository visible to its owners only.")
+]
+Create = Annotated[
+    bool, typer.Option("--create/--no-create", help="Make the repository if it is missing.")
+]
+
 
 def push(
-    name: Name,
-    *,
-    repo: Repo = None,
-    root: Root = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be sent, and send nothing.")
-    ] = False,
-    partial: Annotated[
-        bool,
-        typer.Option("--partial", help="Publish a simulated or limited build, under its label."),
-    ] = False,
-    private: Annotated[
-        bool, typer.Option("--private", help="Make a new repository visible to its owners only.")
-    ] = False,
-    create: Annotated[
-        bool, typer.Option("--create/--no-create", help="Make the repository if it is missing.")
-    ] = True,
-) -> None:
+    name: Name, *, repo: Repo = None, root: Root = None, dry_run: DryRun = False,
+    partial: Partial = False, private: Private = False, create: Create = True,
+) -> None:  # fmt: skip
     """Publish every built config of a version on a hub: card, shards, catalogue, manifest.
 
     Nothing is sent before each build is verified.  A version is never changed: its tag is set
@@ -48,7 +47,6 @@ def push(
     from galaxyds.download.hub import open_hub
     from galaxyds.download.names import repo_id
     from galaxyds.publish.push import builds_to_push, check_plan, plan_push
-    from galaxyds.publish.push import push as send
     from galaxyds.refs import DatasetRef
     from galaxyds.specs import get_spec
     from galaxyds_cli.progress import terminal_reporter
@@ -64,12 +62,18 @@ def push(
         if dry_run:
             print("Nothing was sent (--dry-run)")
             return
-        try:
-            sent = send(plan, private=private, create=create, watcher=reporter)
-        except KeyboardInterrupt:
-            typer.echo("interrupted: what was sent is kept; run the same command again", err=True)
-            raise typer.Exit(130) from None
+        sent = _send(plan, private=private, create=create, watcher=reporter)
     _show_sent(plan, sent)
+
+
+def _send(plan: Plan, *, private: bool, create: bool, watcher: Watcher) -> Pushed:
+    from galaxyds.publish.push import push as send
+
+    try:
+        return send(plan, private=private, create=create, watcher=watcher)
+    except KeyboardInterrupt:
+        typer.echo("interrupted: what was sent is kept; run the same command again", err=True)
+        raise typer.Exit(130) from None
 
 
 def show_plan(plan: Plan) -> None:

@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 if TYPE_CHECKING:
-    from galaxyds.archives.sdss_settings import Setting
+    from galaxyds.settings import Setting
 
 WIDTH = 88
 """Columns of a help text on the page."""
@@ -96,7 +96,7 @@ def page(app: typer.Typer) -> str:
 
 def settings_page() -> str:
     """Return the table of every setting, as Markdown; nothing in it is of this machine."""
-    from galaxyds.configuration import SECRETS, known_settings, services
+    from galaxyds.machine.configuration import SECRETS, known_settings, services
 
     rows = [_setting(one) for one in known_settings()]
     for one in services():

@@ -20,7 +20,7 @@ def show(
             "--output",
             "-o",
             metavar="FILE",
-            help="Where to write it (default: here, as NAME_CONFIG.html).",
+            help="Where to write it (default: here, as NAME_CONFIG_VERSION.html).",
         ),
     ] = None,
     open_browser: Annotated[
@@ -39,10 +39,11 @@ def show(
 
     ref = DatasetRef.parse(name)
     spec = get_spec(ref.name)
-    found = find_build(settings.home(root), ref, spec)
-    target = output or Path(f"{to_snake(spec.name)}_{found.manifest.config}.html")
+    found = find_build(settings.home(root), ref, spec, quiet=True)
+    build = found.manifest
+    target = output or Path(f"{to_snake(spec.name)}_{build.config}_{build.version}.html")
     write_report(target, spec, found)
-    typer.echo(target)
+    typer.echo(target.absolute())
     if open_browser and not open_in_browser(target):
         typer.echo(f"no browser could be started: open {target} yourself", err=True)
 

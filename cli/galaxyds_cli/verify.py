@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from galaxyds.errors import one_line
 from galaxyds_cli.console import show_json, show_table
 from galaxyds_cli.options import Json, Name, Root
 
@@ -37,7 +38,11 @@ def verify(
     ref = DatasetRef.parse(name)
     spec = get_spec(ref.name)
     home = settings.home(root)
-    found = [find_build(home, ref, spec)] if ref.config else find_family(home, ref, spec)
+    found = (
+        [find_build(home, ref, spec, quiet=True)]
+        if ref.config
+        else find_family(home, ref, spec, quiet=True)
+    )
     checked = [(build, list(run_checks(build.path, spec))) for build in found]
     if as_json:
         told = [{"path": str(build.path), "ok": all(r.ok for r in results),
@@ -65,7 +70,7 @@ def _show(build: BuildDirectory, results: list[Result], *, show_all: bool) -> No
     print(f"{build.path}: {passed} of {len(results)} checks passed "
           f"({build.manifest.rows:,} objects, {build.manifest.nature()})")  # fmt: skip
     for advice in dict.fromkeys(result.advice for result in shown if result.advice):
-        print(f"Next: {advice}")
+        print(f"Next: {one_line(advice, 600)}")
 
 
 def _together(results: list[Result]) -> list[list[Result]]:

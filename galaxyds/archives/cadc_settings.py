@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from galaxyds import settings
-from galaxyds.archives.sdss_settings import Setting
 from galaxyds.errors import UsageError
+from galaxyds.settings import Setting
 
 _CADC = "https://ws.cadc-ccda.hia-iha.nrc-cnrc.gc.ca"
 TAP, SODA, DATA = "GALAXYDS_CADC_TAP_URL", "GALAXYDS_CADC_SODA_URL", "GALAXYDS_CADC_DATA_URL"

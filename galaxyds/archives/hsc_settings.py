@@ -8,8 +8,8 @@ import urllib3
 
 from galaxyds import settings
 from galaxyds.archives.redact import REDACTION, shown_url
-from galaxyds.archives.sdss_settings import Setting
 from galaxyds.errors import CredentialsError, UsageError, one_line
+from galaxyds.settings import Setting
 
 RERUN = "pdr2_wide"
 """Rerun of the coadds: part of every list, and of the names of the files that come back."""

@@ -63,7 +63,10 @@ def install() -> None:
 
 def shown_url(url: str) -> str:
     """Return a URL as it may be shown: no user, no password, no query, no registered secret."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # what is secret in it cannot be told apart
+        return "a URL that cannot be read"
     host = parts.netloc.rpartition("@")[2]
     return REDACTION.clean(urlunsplit((parts.scheme, host, parts.path, "", "")))
 

@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from galaxyds import settings
+from galaxyds.settings import Setting
 
 REGISTER = "https://apps.sciserver.org/login-portal/register"
-
-
-class Setting(NamedTuple):
-    """A setting of this archive: environment variable, default, meaning."""
-
-    variable: str
-    default: str
-    meaning: str
-
 
 SETTINGS = (
     Setting("GALAXYDS_SDSS_SKYSERVER_URL", "https://skyserver.sdss.org", "catalogue queries"),

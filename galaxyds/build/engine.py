@@ -27,6 +27,7 @@ from galaxyds.errors import (
     CredentialsError,
     DataIntegrityError,
     MissingExtraError,
+    ResumeConflictError,
     UsageError,
     storage_error,
 )
@@ -34,7 +35,7 @@ from galaxyds.refs import DatasetRef, to_snake
 from galaxyds.spec import Config, DatasetSpec
 from galaxyds.specs import get_spec
 from galaxyds.store import Manifest, Selection, read_manifest
-from galaxyds.store.files import move_into_place
+from galaxyds.store.files import is_temporary, move_into_place
 from galaxyds.store.layout import MANIFEST, WORK, BuildDirectory
 
 RELEASE_STAGES = ("fetch", "write", "verify")
@@ -292,7 +293,7 @@ def run_stages(context: Context) -> Iterator[str]:
 
 
 def _published(context: Context, product: Config) -> BuildDirectory:
-    """Read the published build, its files there and of the right size."""
+    """Read the published build, of this declaration, its files there and of the right size."""
     folder = context.destination(product)
     first = next(name for name in context.stages if name in BULKY)
     again = f"run the same command with --from {first} to make it again"
@@ -302,6 +303,13 @@ def _published(context: Context, product: Config) -> BuildDirectory:
         raise DataIntegrityError(
             f"{folder} is damaged, its manifest cannot be read: {again}", **error.values
         ) from error
+    now = context.spec.digest(product.name)
+    if manifest.spec_digest != now:
+        raise ResumeConflictError(
+            f"{folder} was built from another declaration of {context.spec.name} than the one that "
+            f"is installed now: {again}, or raise the version in the declaration",
+            differences={"spec_digest": (manifest.spec_digest, now)},
+        )
     for name, record in manifest.files.items():
         path = folder / name
         size = path.stat().st_size if path.is_file() else -1
@@ -319,7 +327,8 @@ def _published(context: Context, product: Config) -> BuildDirectory:
 def _sweep(target: Path) -> None:
     """Remove what a killed replacement of this build left beside it."""
     for leftover in target.parent.glob(f".{target.name}.*.tmp"):
-        shutil.rmtree(leftover, ignore_errors=True)
+        if is_temporary(leftover):
+            shutil.rmtree(leftover, ignore_errors=True)
 
 
 def publish(context: Context) -> None:

@@ -116,8 +116,7 @@ def _cutouts(
 
 def _misplaced(shard: Path) -> DataIntegrityError:
     return DataIntegrityError(
-        f"{shard.name} does not hold the objects and cutouts that the catalogue lists for it: the "
-        "build on the hub is broken, build the dataset here instead",
+        f"{shard.name} does not hold the objects and cutouts that the catalogue lists for it",
         file=shard.name,
         expected="the objects of catalog.parquet",
         got="others",

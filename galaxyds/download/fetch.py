@@ -29,19 +29,21 @@ from galaxyds.download.revision import (
     open_revision,
     read_offer,
 )
-from galaxyds.download.staging import only_one, staging
+from galaxyds.download.staging import is_plain_file, only_one, staging, tidy
 from galaxyds.errors import (
     ArchiveError,
     DataIntegrityError,
     DatasetNotFoundError,
     NotInArchiveError,
+    StorageError,
     UsageError,
     one_line,
+    storage_error,
 )
 from galaxyds.refs import DatasetRef
 from galaxyds.store.files import fsync_tree, move_into_place, publish_bytes, require_space, sha256
 from galaxyds.store.layout import IMAGES, MANIFEST, WORK, BuildDirectory, build_path
-from galaxyds.store.manifest import FileRecord, Manifest, read_manifest, write_manifest
+from galaxyds.store.manifest import FileRecord, read_manifest, write_manifest
 from galaxyds.store.verify import verify
 
 if TYPE_CHECKING:
@@ -85,7 +87,7 @@ def fetch(
     *,
     home: Path,
     repo: str | None = None,
-    revision: str | None = None,
+    revision: str | Revision | None = None,
     watcher: Watcher | None = None,
 ) -> Fetched:
     """Fetch a published build, unless it is here.
@@ -100,8 +102,9 @@ def fetch(
         Root of the builds.
     repo : str, optional
         Repository on the hub; ``galaxyds/<name>`` by default.
-    revision : str, optional
-        Branch, tag or commit; ``main``, or the tag of the version, by default.
+    revision : str or Revision, optional
+        Branch, tag or commit; ``main``, or the tag of the version, by default.  One that
+        :func:`find_revision` gave is taken as it is, so that several configs come from one commit.
     watcher : Watcher, optional
         Hears of progress; the log does by default.
 
@@ -122,7 +125,11 @@ def fetch(
         If there is no room for it.
     """
     begun = time.monotonic()
-    source = find_revision(ref, spec, repo=repo, revision=revision)
+    source = (
+        revision
+        if isinstance(revision, Revision)
+        else find_revision(ref, spec, repo=repo, revision=revision)
+    )
     config = spec.config(ref.config).name
     if config not in source.configs(spec):
         raise _no_config(spec, config, source)
@@ -173,11 +180,11 @@ def find_revision(
 
 def _bring_once(offer: Offer, spec: DatasetSpec, target: Path, *, watcher: Watcher) -> int | None:
     """Fetch a build unless somebody has; return the bytes that came."""
-    if (target / MANIFEST).is_file():
+    if _is_here(target):
         return None
     work = target.parents[2] / WORK / Path(*target.parts[-3:])
     with only_one(work):
-        if (target / MANIFEST).is_file():
+        if _is_here(target):
             return None
         with staging(work) as folder:
             received = _complete(offer, spec, folder, watcher)
@@ -185,10 +192,29 @@ def _bring_once(offer: Offer, spec: DatasetSpec, target: Path, *, watcher: Watch
         return received
 
 
+def _is_here(target: Path) -> bool:
+    """Whether a build is at its place.
+
+    Raises
+    ------
+    StorageError
+        If something else is.
+    """
+    if (target / MANIFEST).is_file():
+        return True
+    if target.is_symlink() or target.is_file() or (target.is_dir() and any(target.iterdir())):
+        raise StorageError(
+            f"{target} is there and is no build (it has no {MANIFEST}): move it away, then run the "
+            "same command again",
+            path=str(target),
+        )
+    return False
+
+
 def _complete(offer: Offer, spec: DatasetSpec, folder: Path, watcher: Watcher) -> int:
     """Make the whole build in a staging folder, keeping what is right of what is there."""
     build, manifest = folder / _BUILD, offer.manifest
-    (build / MANIFEST).unlink(missing_ok=True)
+    tidy(folder, {build / file for file in offer.files})
     missing = {f: p for f, p in offer.files.items() if not _is_right(build / f, manifest.files[f])}
     size = sum(manifest.files[file].bytes for file in missing)
     needed = size + manifest.files[IMAGES].bytes
@@ -197,24 +223,21 @@ def _complete(offer: Offer, spec: DatasetSpec, folder: Path, watcher: Watcher) -
     watcher.stage("fetch", "started", source)
     _receive(offer, missing, folder, watcher)
     watcher.stage("fetch", "done", f"{len(missing)} files, {size / 1e6:,.1f} MB")
-    _write(build, spec, manifest, watcher)
+    _write(build, spec, offer, watcher)
     _describe(build, offer)
     _verify(build, spec, watcher)
     return size
 
 
 def _is_right(path: Path, record: FileRecord) -> bool:
-    try:
-        return path.stat().st_size == record.bytes and sha256(path) == record.sha256
-    except FileNotFoundError:
-        return False
+    right = is_plain_file(path) and path.stat().st_size == record.bytes
+    return right and sha256(path) == record.sha256
 
 
 def _receive(offer: Offer, missing: dict[str, str], folder: Path, watcher: Watcher) -> None:
     records = offer.manifest.files
     total = sum(records[file].bytes for file in missing)
     done = 0
-    shutil.rmtree(folder / _CAME, ignore_errors=True)
     for file, path in missing.items():
         size = records[file].bytes
 
@@ -226,25 +249,26 @@ def _receive(offer: Offer, missing: dict[str, str], folder: Path, watcher: Watch
         (folder / _BUILD / file).parent.mkdir(parents=True, exist_ok=True)
         came.replace(folder / _BUILD / file)
         done += size
-    _remove_strangers(folder / _BUILD, offer)
 
 
-def _remove_strangers(build: Path, offer: Offer) -> None:
-    """Remove what an earlier fetch left of a revision that had other files."""
-    known = {build / file for file in offer.files}
-    for path in build.rglob("*"):
-        if path.is_file() and path not in known:
-            path.unlink()
-
-
-def _write(build: Path, spec: DatasetSpec, manifest: Manifest, watcher: Watcher) -> None:
+def _write(build: Path, spec: DatasetSpec, offer: Offer, watcher: Watcher) -> None:
     watcher.stage("write", "started")
+    rows = offer.manifest.rows
 
     def heard(done: int) -> None:
-        watcher.progress(done, manifest.rows, "objects")
+        watcher.progress(done, rows, "objects")
 
-    write_images(build, spec, manifest, heard=heard)
-    watcher.stage("write", "done", f"{manifest.rows:,} objects")
+    try:
+        write_images(build, spec, offer.manifest, heard=heard)
+    except DataIntegrityError as error:
+        shutil.rmtree(build)  # its files are those of the manifest: to keep them would not help
+        hub, commit = offer.revision.hub, offer.revision.commit
+        raise DataIntegrityError(
+            f"the files of {hub.url} at commit {commit} make no build, nothing is kept: "
+            f"{error.message}. Choose another --revision, or build the dataset here",
+            **{"file": hub.url, "expected": "a build", "got": error.message, **error.values},
+        ) from error
+    watcher.stage("write", "done", f"{rows:,} objects")
 
 
 def _describe(build: Path, offer: Offer) -> None:
@@ -290,13 +314,13 @@ def _verify(build: Path, spec: DatasetSpec, watcher: Watcher) -> None:
 
 
 def _publish(build: Path, target: Path) -> None:
-    fsync_tree(build)
-    target.parent.mkdir(parents=True, exist_ok=True)
     try:
+        fsync_tree(build)
+        target.parent.mkdir(parents=True, exist_ok=True)
         move_into_place(build, target, replace=False)
-    except OSError:
-        if not (target / MANIFEST).is_file():  # else another process was faster
-            raise
+    except OSError as error:
+        if not _is_here(target):  # else another process was faster
+            raise storage_error(error, target) from error
 
 
 def _no_config(spec: DatasetSpec, config: str, source: Revision) -> DatasetNotFoundError:

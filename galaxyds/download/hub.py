@@ -7,14 +7,20 @@ The client is ``huggingface_hub``, which finds the endpoint (``HF_ENDPOINT``) an
 from __future__ import annotations
 
 import errno
+import logging
+import os
 import re
+import ssl
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from socket import gaierror
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from galaxyds._version import __version__
-from galaxyds.archives.redact import REDACTION
+from galaxyds.archives.redact import REDACTION, shown_url
 from galaxyds.errors import (
     ArchiveError,
     CredentialsError,
@@ -32,7 +38,12 @@ if TYPE_CHECKING:
 TOKENS = "https://huggingface.co/settings/tokens"
 """Where a token is made."""
 _ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
+_NETWORK = (ConnectionError, TimeoutError, gaierror, ssl.SSLError)
+_UNREACHABLE = (
+    errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.EADDRNOTAVAIL,
+)  # fmt: skip
+_PORTS = {"http": 80, "https": 443}
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,8 +63,12 @@ class Hub:
 
     @property
     def endpoint(self) -> str:
-        """Address of the hub."""
-        return str(self.api.endpoint)
+        """Address of the hub, as it may be shown."""
+        return shown_url(str(self.api.endpoint))
+
+    def api_url(self, path: str) -> str:
+        """Where to ask about the repository; not for people, it may hold a password."""
+        return f"{self.api.endpoint}/api/datasets/{self.repo_id}{path}"
 
     @property
     def url(self) -> str:
@@ -79,10 +94,12 @@ def open_hub(repo_id: str, *, what: str) -> Hub:
     Raises
     ------
     UsageError
-        If the id is none.
+        If the id is none, or ``HF_ENDPOINT`` no address.
     MissingExtraError
         If ``huggingface_hub`` is not installed.
     """
+    if named := os.environ.get("HF_ENDPOINT"):
+        _check_endpoint(named)  # the client cannot even be imported with some that are none
     try:
         from huggingface_hub import HfApi
     except ImportError as error:
@@ -93,10 +110,98 @@ def open_hub(repo_id: str, *, what: str) -> Hub:
             repo=repo_id,
         )
     has_token()
-    return Hub(
-        api=HfApi(library_name="galaxyds", library_version=__version__),
-        repo_id=repo_id,
-    )
+    api = HfApi(library_name="galaxyds", library_version=__version__)
+    _check_endpoint(str(api.endpoint))
+    _tame_the_clients_log()
+    return Hub(api=api, repo_id=repo_id)
+
+
+def _check_endpoint(endpoint: str) -> None:
+    """Refuse what is no address of a web server; hide a password that stands in it."""
+    try:
+        parts = urlsplit(endpoint)
+        right = parts.scheme in _PORTS and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        right = False
+    if not right:
+        raise UsageError(
+            "HF_ENDPOINT is no address of a hub: write it like https://huggingface.co, or unset it"
+        )
+    REDACTION.conceal(parts.netloc.rpartition("@")[0], parts.password or "")
+
+
+class _OneLine(logging.Filter):
+    """What the client logs holds words of the hub, and addresses: one line, without secrets."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = one_line(REDACTION.clean(record.getMessage()), 600), None
+        return True
+
+
+_ONE_LINE = _OneLine()
+
+
+def _tame_the_clients_log() -> None:
+    for handler in logging.getLogger("huggingface_hub").handlers:
+        handler.addFilter(_ONE_LINE)
+
+
+def origin(url: str) -> tuple[str, str, int | None]:
+    """Scheme, host and port of an address: whom a request speaks to.
+
+    Raises
+    ------
+    ValueError
+        If it is no address.
+    """
+    parts = urlsplit(url)
+    return parts.scheme, (parts.hostname or "").lower(), parts.port or _PORTS.get(parts.scheme)
+
+
+@contextmanager
+def own_host_only(hub: Hub) -> Iterator[None]:
+    """Keep the client from sending the token to a host that the hub names.
+
+    It does so with the address at which an upload is to be confirmed.
+    """
+    from huggingface_hub.utils import _http
+
+    before, first = _http._GLOBAL_CLIENT_FACTORY, origin(str(hub.api.endpoint))
+
+    def withhold(request: Any) -> None:
+        if origin(str(request.url)) != first and request.headers.pop("authorization", None):
+            host = one_line(str(request.url.host), 80)
+            _log.warning("the hub wants the token to be sent to %s: it is not", host)
+
+    def guarded() -> Any:
+        client = before()
+        hooks = client.event_hooks
+        client.event_hooks = {**hooks, "request": [*hooks.get("request", []), withhold]}
+        return client
+
+    _http.set_client_factory(guarded)
+    try:
+        yield
+    finally:
+        _http.set_client_factory(before)
+
+
+def transport_error() -> type[Exception]:
+    """Error of the transport: of httpx or a successor, whichever this version of the client uses.
+
+    Refusals of the hub are such errors too.
+    """
+    from huggingface_hub.errors import HfHubHTTPError
+
+    found: type[Exception] = HfHubHTTPError.__bases__[0]
+    return found
+
+
+def _invalid_url() -> type[Exception]:
+    """What the transport raises for an address that it cannot read: an error of its own line."""
+    module = sys.modules[transport_error().__module__.partition(".")[0]]
+    found: type[Exception] = getattr(module, "InvalidURL", ValueError)
+    return found
 
 
 def has_token() -> bool:
@@ -131,15 +236,13 @@ def speaking(hub: Hub, doing: str) -> Iterator[None]:
     StorageError
         If the machine cannot store what came.
     """
-    from huggingface_hub.errors import HfHubHTTPError
-
-    # Errors of the transport: of httpx or requests, whichever this version of the client uses.
-    transport: type[Exception] = HfHubHTTPError.__bases__[0]
+    # The client meets JSON of the wrong shape with whatever it stumbles over.
+    stumbles = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, AssertionError)
     try:
         yield
     except GalaxydsError:
         raise
-    except (transport, OSError, RuntimeError, ValueError) as error:
+    except (transport_error(), _invalid_url(), OSError, *stumbles) as error:
         raise _explained(hub, doing, error) from error
 
 
@@ -147,8 +250,8 @@ def _explained(hub: Hub, doing: str, error: Exception) -> GalaxydsError:
     refusal = _refusal(error)
     if refusal is not None:
         return _refused(hub, doing, refusal)
-    if isinstance(error, OSError) and error.errno in _DISK:
-        return storage_error(error, error.filename or "what the hub sends")
+    if isinstance(error, OSError) and _is_local(error):
+        return storage_error(error, error.filename or f"a file while {doing} {hub.url}")
     cause = shown(str(_deepest(error)) or type(error).__name__)
     return ArchiveError(
         f"{doing} {hub.url} failed: {cause}; check the network and HF_ENDPOINT ({hub.endpoint}), "
@@ -158,6 +261,12 @@ def _explained(hub: Hub, doing: str, error: Exception) -> GalaxydsError:
         status=None,
         answer=cause,
     )
+
+
+def _is_local(error: OSError) -> bool:
+    """Whether this machine is to blame; errors without a number are of the client's own."""
+    network = isinstance(error, _NETWORK) or error.errno in _UNREACHABLE
+    return error.errno is not None and not network
 
 
 def _refusal(error: BaseException | None) -> Any:

@@ -7,15 +7,19 @@ build's layout.
 
 from __future__ import annotations
 
+import math
 import re
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+from urllib.parse import quote
 
-from galaxyds.download.hub import Hub, quiet_bars, speaking
+from galaxyds.download.answers import ask_revision
+from galaxyds.download.hub import Hub, speaking
 from galaxyds.download.names import CARD, build_file, repository_path
+from galaxyds.download.transfer import TooMuchError, read_file
 from galaxyds.errors import DataIntegrityError, one_line
 from galaxyds.store.files import sha256
 from galaxyds.store.layout import CATALOG, HUB, IMAGES, MANIFEST
@@ -26,7 +30,8 @@ if TYPE_CHECKING:
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_LARGEST_MANIFEST = 256 << 20
+_LARGEST_MANIFEST = 64 << 20
+_MOST_FILES = 20_000
 Heard = Callable[[int], None]
 """Told how many bytes of a file have come."""
 
@@ -90,12 +95,24 @@ def open_revision(hub: Hub, name: str) -> Revision:
     ArchiveError
         If the hub cannot be asked, or answers nonsense.
     """
+    info = ask_revision(hub, name)
     with speaking(hub, "asking for"):
-        info = hub.api.dataset_info(hub.repo_id, revision=name, timeout=30)
-        paths = frozenset(str(one.rfilename) for one in info.siblings or ())
-        if _COMMIT.fullmatch(str(info.sha)) is None:
-            raise ValueError(f"no commit but '{one_line(str(info.sha), 60)}'")
-    return Revision(hub=hub, name=name, commit=str(info.sha), paths=paths)
+        check_commit(info.sha)
+    paths = frozenset(one.rfilename for one in info.siblings or ())
+    return Revision(hub=hub, name=name, commit=info.sha, paths=paths)
+
+
+def check_commit(commit: str) -> str:
+    """Return a commit's id.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+    """
+    if _COMMIT.fullmatch(commit) is None:
+        raise ValueError(f"no commit but '{one_line(commit, 60)}'")
+    return commit
 
 
 def read_offer(revision: Revision, config: str, spec: DatasetSpec) -> Offer:
@@ -151,6 +168,8 @@ def _checked(
 ) -> dict[str, str]:
     """Hold a manifest to the layout of a build; return the place of every file."""
     place, narrow = _address(revision, config), spec.of(config)
+    if len(manifest.files) > _MOST_FILES:
+        raise _strange(place, f"at most {_MOST_FILES} files", str(len(manifest.files)))
     expected = {"dataset": (spec.name, manifest.name), "config": (config, manifest.config),
                 "shape": (narrow.image_shape(), manifest.shape)}  # fmt: skip
     for what, (wanted, got) in expected.items():
@@ -167,8 +186,20 @@ def _checked(
     for file, record in manifest.files.items():
         if record.bytes < 0 or _SHA256.fullmatch(record.sha256) is None:
             raise _strange(place, f"size and sha256 of {one_line(file, 80)}", str(record))
+    _check_rows(manifest, place)
     named = (file for file in manifest.files if file != IMAGES)
     return {file: _trusted_path(file, narrow, config, place) for file in named}
+
+
+def _check_rows(manifest: Manifest, place: str) -> None:
+    """Hold the number of objects, which bounds what is read, to the sizes that are compared."""
+    pixels = 4 * math.prod(manifest.shape) * manifest.rows
+    if manifest.rows < 0 or pixels > manifest.files[IMAGES].bytes:
+        got = f"{manifest.files[IMAGES].bytes} bytes for {manifest.rows} objects"
+        raise _strange(place, f"{IMAGES} of at least {max(pixels, 0)} bytes", got)
+    counts = manifest.splits.get("0", {}).values()
+    if sum(counts) != manifest.rows or min(counts, default=0) < 0:
+        raise _strange(place, f"{manifest.rows} objects in the splits", str(sum(counts)))
 
 
 def _trusted_path(file: str, spec: DatasetSpec, config: str, place: str) -> str:
@@ -196,7 +227,7 @@ def _strange(place: str, expected: str, got: str) -> DataIntegrityError:
 def download(
     revision: Revision, path: str, folder: Path, *, limit: int, heard: Heard | None = None
 ) -> Path:
-    """Bring one file here, past the client's cache.
+    """Bring one file here.
 
     Parameters
     ----------
@@ -222,48 +253,18 @@ def download(
         If the hub does not give it.
     DataIntegrityError
         If it is longer than ``limit``.
+    StorageError
+        If it cannot be written.
     """
-    hub = revision.hub
-    with quiet_bars(), speaking(hub, f"fetching {path} from"):
-        return Path(
-            hub.api.hf_hub_download(
-                hub.repo_id,
-                path,
-                repo_type="dataset",
-                revision=revision.commit,
-                local_dir=folder,
-                tqdm_class=_meter(path, limit, heard),
-            )
-        )
-
-
-def _meter(path: str, limit: int, heard: Heard | None) -> Any:
-    """Make what the client takes for a progress bar: it counts, and stops what does not end."""
-
-    class Meter:
-        def __init__(self, **options: Any) -> None:
-            self.n = int(options.get("initial") or 0)
-            self.total = options.get("total")
-
-        def __enter__(self) -> Meter:
-            return self
-
-        def __exit__(self, *exc: object) -> None:
-            pass
-
-        def update(self, received: float | None = 1) -> None:
-            self.n += int(received or 0)
-            if self.n > limit:
-                raise mismatch(path, f"{limit} bytes", "more")
-            if heard is not None:
-                heard(self.n)
-
-        def close(self, *_: Any, **__: Any) -> None:
-            pass
-
-        refresh = set_postfix_str = set_description = close
-
-    return Meter
+    hub, place = revision.hub, folder / path
+    url = f"{hub.api.endpoint}/datasets/{hub.repo_id}/resolve/{revision.commit}/{quote(path)}"
+    with speaking(hub, f"fetching {path} from"):
+        try:
+            read_file(hub, url, place, limit=limit, heard=heard)
+        except TooMuchError:
+            place.unlink(missing_ok=True)
+            raise mismatch(path, f"{limit} bytes", "more") from None
+    return place
 
 
 def check_file(path: Path, name: str, record: FileRecord) -> None:

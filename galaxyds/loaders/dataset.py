@@ -6,7 +6,6 @@ import operator
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, ClassVar, SupportsIndex
 
 import numpy as np
@@ -14,7 +13,7 @@ import torch
 from torch.utils.data import Dataset, default_collate
 
 from galaxyds import settings
-from galaxyds.errors import DataIntegrityError, DatasetNotFoundError, UsageError, did_you_mean
+from galaxyds.errors import DataIntegrityError, UsageError, did_you_mean
 from galaxyds.loaders.gather import empty_images, gather
 from galaxyds.refs import DatasetRef
 from galaxyds.spec import BAND_MASK, DatasetSpec
@@ -125,8 +124,9 @@ class GalaxyDataset(Dataset[Sample]):
     transform : callable, optional
         From sample dict to sample dict, applied last.
     download : bool
-        Fetch the published build from the hub if there is none here, once for all processes that
-        ask; see :func:`galaxyds.download.fetch`, which raises further errors.
+        Fetch the published build from the hub unless it is here, once for all processes that ask;
+        see :func:`galaxyds.download.fetch`, which raises further errors.  A partial build here is
+        taken if it is named with its label, or if no version is and nothing can be fetched.
 
     Raises
     ------
@@ -389,15 +389,11 @@ def _locate(
     ref: DatasetRef, spec: DatasetSpec, root: str | os.PathLike[str] | None, download: bool
 ) -> BuildDirectory:
     home = settings.home(root)
-    try:
+    if not download:
         return find_build(home, ref, spec)
-    except DatasetNotFoundError:
-        if not download:
-            raise
-    from galaxyds.download import fetch
+    from galaxyds.download.locate import find_or_fetch
 
-    fetch(ref, spec, home=home)
-    return find_build(home, ref, spec)
+    return find_or_fetch(home, ref, spec)
 
 
 def _choose_division(spec: DatasetSpec, split: str, division: int, fold: int | None) -> int:
@@ -468,10 +464,9 @@ def _check_columns(spec: DatasetSpec, columns: Sequence[str] | None) -> tuple[st
     if isinstance(columns, str):
         raise UsageError(f"columns must be a list of names, not the text '{columns}'")
     if strangers := [name for name in columns if name not in known]:
-        near = get_close_matches(strangers[0], known, 1)
-        hint = f"did you mean {near[0]}? All of them: " if near else "see: "
+        hint = did_you_mean(strangers[0], known)
         raise UsageError(
-            f"{spec.name} stores no column {', '.join(strangers)}: {hint}"
+            f"{spec.name} stores no column {', '.join(strangers)}: {hint}see "
             f"galaxyds info {spec.name} --columns",
             columns=strangers,
         )

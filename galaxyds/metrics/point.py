@@ -8,12 +8,11 @@ hundredths: ``outliers_15`` counts from 0.15.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Literal
 
 import numpy as np
 
-from galaxyds.errors import UsageError
+from galaxyds.errors import UsageError, did_you_mean
 from galaxyds.metrics import order
 from galaxyds.metrics.metric import Metric, metric
 from galaxyds.metrics.sample import Sample
@@ -370,7 +369,6 @@ def get_metric(name: str) -> Metric:
         If there is none of that name; the nearest is offered.
     """
     if name not in METRICS:
-        near = get_close_matches(name, METRICS, 1)
-        hint = f"did you mean {near[0]}? " if near else ""
+        hint = did_you_mean(name, METRICS)
         raise UsageError(f"no metric '{name}': {hint}choose {', '.join(METRICS)}", name=name)
     return METRICS[name]

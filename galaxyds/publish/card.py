@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from galaxyds.errors import one_line
+from galaxyds.shown import visible, visible_lines
 
 if TYPE_CHECKING:
     from galaxyds.spec import DatasetSpec
     from galaxyds.store.manifest import Manifest
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]|~$]|^[-+#])")
+_LONGEST_CODE = 100_000
 _HUB_LICENCES = ("cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "bsd-3-clause", "mit")
 
 
@@ -110,19 +111,19 @@ def _unlike(parts: Sequence[Part], key: Callable[[Part], object]) -> Iterator[Pa
 
 def text(value: str, limit: int = 600) -> str:
     """Show foreign text as it is: one line, markup and HTML off."""
-    flat = one_line(value, limit).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    flat = visible(value, limit).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return _MARKUP.sub(r"\\\1", flat)
 
 
 def code(value: str, *, limit: int = 2000) -> str:
     """Show foreign text as one span of code, for a sentence or (with pipes escaped) a table."""
-    flat = one_line(value, limit).replace("|", "\\|").replace("`", "'")
+    flat = visible(value, limit).replace("|", "\\|").replace("`", "'")
     return f"`{flat}`" if flat else ""
 
 
 def code_block(value: str, language: str) -> list[str]:
-    """Show foreign text as a block of code that it cannot leave."""
-    return [f"```{language}", one_line(value, 100_000).replace("`", "'"), "```"]
+    """Show lines of foreign text as a block of code that they cannot leave."""
+    return [f"```{language}", *visible_lines(value.replace("`", "'"), _LONGEST_CODE), "```"]
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
@@ -134,7 +135,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str
 
 
 def _quote(value: str) -> str:
-    return json.dumps(one_line(value), ensure_ascii=False)
+    return json.dumps(visible(value), ensure_ascii=False)
 
 
 def _head(parts: Sequence[Part]) -> list[str]:
@@ -359,7 +360,5 @@ def terms_section(spec: DatasetSpec) -> list[str]:
         "",
         *(f"- {text(citation.role)}: {text(citation.text)}" for citation in spec.citations),
         "",
-        "```bibtex",
-        *(citation.bibtex.replace("`", "'") for citation in spec.citations),
-        "```",
+        *code_block("\n".join(citation.bibtex for citation in spec.citations), "bibtex"),
     ]

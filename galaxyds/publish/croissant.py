@@ -10,6 +10,8 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from galaxyds.errors import one_line
 from galaxyds.store.columns import fill_value
 from galaxyds.store.hdf5 import IMAGE
@@ -81,8 +83,9 @@ def render_croissant(
     str
         JSON-LD that may stand inside a ``script`` element.
     """
-    text = json.dumps(croissant(spec, manifests, files, url=url), indent=2, ensure_ascii=False)
-    return text.replace("</", "<\\/") + "\n"
+    found = json.dumps(croissant(spec, manifests, files, url=url), ensure_ascii=False)
+    # Python's own indent is many times slower, and a server writes this for every version.
+    return msgspec.json.format(found, indent=2).replace("</", "<\\/") + "\n"
 
 
 def croissant(

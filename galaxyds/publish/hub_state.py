@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from galaxyds.download.answers import Ref, ask_files, ask_refs
 from galaxyds.download.hub import Hub, speaking
 from galaxyds.download.names import CARD, CROISSANT, MAIN, build_file
-from galaxyds.download.revision import open_revision, published_manifest
-from galaxyds.errors import NotInArchiveError
+from galaxyds.download.revision import check_commit, open_revision, published_manifest
+from galaxyds.errors import NotInArchiveError, one_line
 from galaxyds.store.layout import preference
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class HubState:
     exists : bool
         Whether there is such a repository.
     heads : mapping of str to str
-        Commit by branch.
+        Commit by branch: what a push builds on.
     tags : mapping of str to str
         Commit by tag.
     main, tagged : mapping of str to HubFile
@@ -76,21 +77,26 @@ def ask(hub: Hub, spec: DatasetSpec, wanted: str) -> HubState:
         If a manifest on ``main`` cannot be read.
     """
     try:
-        main = open_revision(hub, MAIN)
+        refs = ask_refs(hub)
+        heads, tags = _commits(hub, refs.branches), _commits(hub, refs.tags)
+        # By its commit: what is compared has to be what the push will build on.
+        main = open_revision(hub, heads.get(MAIN, MAIN))
     except NotInArchiveError:
         return nothing_there()
-    with speaking(hub, "asking for the tags of"):
-        refs = hub.api.list_repo_refs(hub.repo_id, repo_type="dataset")
-    tags = {one.name: one.target_commit for one in refs.tags}
     ranks = {name: rank(published_manifest(main, name)[0]) for name in main.configs(spec)}
     return HubState(
         exists=True,
-        heads={one.name: one.target_commit for one in refs.branches},
+        heads={**heads, MAIN: main.commit},
         tags=tags,
         main=listed(hub, spec, main.commit),
         tagged=listed(hub, spec, tags[wanted]) if wanted in tags else {},
         configs=ranks,
     )
+
+
+def _commits(hub: Hub, refs: Iterable[Ref]) -> dict[str, str]:
+    with speaking(hub, "asking for the tags of"):
+        return {one_line(one.name, 200): check_commit(one.target_commit) for one in refs}
 
 
 def rank(manifest: Manifest) -> Rank:
@@ -101,16 +107,11 @@ def rank(manifest: Manifest) -> Rank:
 
 def listed(hub: Hub, spec: DatasetSpec, commit: str) -> dict[str, HubFile]:
     """Files of a commit that a push of ours may have made; others are none of our business."""
-    with speaking(hub, "listing the files of"):
-        tree = hub.api.list_repo_tree(
-            hub.repo_id, recursive=True, revision=commit, repo_type="dataset"
-        )
-        entries: list[Any] = [entry for entry in tree if hasattr(entry, "blob_id")]
     return {
         entry.path: HubFile(
-            size=entry.size, blob=entry.blob_id, sha256=entry.lfs.sha256 if entry.lfs else None
+            size=entry.size, blob=entry.oid, sha256=entry.lfs.oid if entry.lfs else None
         )
-        for entry in entries
+        for entry in ask_files(hub, commit)
         if _is_ours(entry.path, spec)
     }
 

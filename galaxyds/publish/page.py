@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from galaxyds.errors import one_line
-from galaxyds.publish.card import code, flags_section, table, terms_section, text
+from galaxyds.publish.card import code, code_block, flags_section, table, terms_section, text
 from galaxyds.refs import to_snake
+from galaxyds.shown import visible
 
 if TYPE_CHECKING:
     from galaxyds.spec import Column, Config, DatasetSpec
@@ -177,7 +177,7 @@ def _get(spec: DatasetSpec, needs: Sequence[str]) -> Section:
 
 def _linked(value: str) -> str:
     """Show foreign text as it is, addresses as links."""
-    parts = _ADDRESS.split(one_line(value, _LONG))
+    parts = _ADDRESS.split(visible(value, _LONG))
     return "".join(f"<{part}>" if n % 2 else _spaced(part) for n, part in enumerate(parts))
 
 
@@ -228,7 +228,7 @@ def _load(spec: DatasetSpec) -> Section:
         "",
         "from datasets import load_dataset  # Hugging Face, from the folder of the build",
         "",
-        f'load_dataset("DATA/{snake}/{config}/{spec.version}/hub").with_format("torch")',
+        f'load_dataset("DATA/{snake}/{config}/{spec.version}/hub")  # DATA: galaxyds config, home',
         "```",
         "",
         "Over a network: run `galaxyds serve` where the build is, and use the address it prints.",
@@ -237,6 +237,8 @@ def _load(spec: DatasetSpec) -> Section:
         "import os",
         "",
         'os.environ["HF_ENDPOINT"] = "http://ADDRESS"',
+        'os.environ["HF_HUB_DISABLE_IMPLICIT_TOKEN"] = "1"  # your own token stays at home',
+        "",
         "from datasets import load_dataset",
         "",
         f'load_dataset("galaxyds/{snake}", "{config}").with_format("torch")',
@@ -343,13 +345,8 @@ def _queries(spec: DatasetSpec, queries: Mapping[str, str]) -> Section:
     for config, query in queries.items():
         earlier = told.setdefault(query, config)
         lines += ["", f"### Query of {code(config)}", ""]
-        lines += _block(query, "sql") if earlier == config else [f"That of {code(earlier)}."]
+        lines += code_block(query, "sql") if earlier == config else [f"That of {code(earlier)}."]
     return lines
-
-
-def _block(value: str, language: str) -> Section:
-    """Show lines of foreign text as a block of code that they cannot leave."""
-    return [f"```{language}", *value.replace("`", "'").splitlines(), "```"]
 
 
 def _columns(spec: DatasetSpec) -> Section:

@@ -8,14 +8,21 @@ commit goes to the branch ``other-versions``, and the tag is the way to it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from galaxyds.download.hub import Hub, has_token, quiet_bars, speaking, token_advice
+from galaxyds.download.hub import (
+    Hub,
+    has_token,
+    own_host_only,
+    quiet_bars,
+    shown,
+    speaking,
+    token_advice,
+)
 from galaxyds.download.names import MAIN, tag
 from galaxyds.download.progress import LogWatcher, Watcher
-from galaxyds.download.revision import open_revision
 from galaxyds.errors import (
     ArchiveError,
     CredentialsError,
@@ -24,7 +31,7 @@ from galaxyds.errors import (
     UsageError,
 )
 from galaxyds.publish.hub_state import HubFile, HubState, ask, is_same, listed, nothing_there, rank
-from galaxyds.publish.repository import RepositoryFile, Snapshot, snapshot
+from galaxyds.publish.repository import RepositoryFile, Snapshot, snapshot, without_copies
 from galaxyds.refs import DatasetRef
 from galaxyds.store.layout import BuildDirectory, find_build, list_builds, preference
 from galaxyds.store.verify import verify
@@ -35,8 +42,13 @@ if TYPE_CHECKING:
 OTHER = "other-versions"
 """Branch for versions that do not belong on ``main``."""
 NEW, CHANGED, SAME = "new", "changed", "there"
-_TOLD = 3
-"""Differing files that a message names."""
+_IN_MEMORY = 32 << 20
+"""Bytes up to which a file is read once, to be checked and sent.
+
+Hubs want larger ones as large files, whose bytes they compare with the hash that was checked.
+"""
+_TOLD, _CONFLICT = 3, 409
+"""Differing files that a message names; what a hub answers if a tag is there."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -150,7 +162,7 @@ def builds_to_push(home: Path, ref: DatasetRef, spec: DatasetSpec) -> list[Build
             f"{spec.name}{version}",
             config=ref.config,
         )
-    mine = [b for b in list_builds(home) if b.manifest.name == spec.name]
+    mine = without_copies(b for b in list_builds(home) if b.manifest.name == spec.name)
     meant = [b for b in mine if ref.version in (None, b.manifest.version)]
     if not meant:
         find_build(home, ref, spec)  # says what is built, and how to build it
@@ -315,6 +327,8 @@ def push(
         If there is no token, or the hub refuses it.
     ArchiveError
         If the hub cannot be reached or refuses for another reason.
+    UsageError
+        If somebody published the version meanwhile, with other contents.
     DataIntegrityError
         If a file changed while it was sent.
     """
@@ -323,91 +337,135 @@ def push(
             f"pushing to {plan.hub.url} needs a token and none is set: {token_advice(plan.hub)}",
             url=plan.hub.url,
         )
-    if plan.is_done:
-        return Pushed(commit=plan.state.tags[plan.tag], files=0, bytes=0)
-    with quiet_bars():
-        parent, there = _prepare(plan, private=private, create=create)
-        sent = _send(plan, parent, there, watcher or LogWatcher())
+    with quiet_bars(), own_host_only(plan.hub):
+        _make_repository(plan, private=private, create=create)
+        plan = _asked_again(plan, create=create)
+        if plan.is_done:
+            return Pushed(commit=plan.state.tags[plan.tag], files=0, bytes=0)
+        sent = _send(plan, *_parent(plan), watcher or LogWatcher())
+        return replace(sent, commit=_set_tag(plan, sent.commit))
+
+
+def _make_repository(plan: Plan, *, private: bool, create: bool) -> None:
+    hub = plan.hub
+    if create and not plan.state.exists:
+        with speaking(hub, "preparing"):
+            hub.api.create_repo(
+                hub.repo_id, repo_type="dataset", private=private or None, exist_ok=True
+            )
+
+
+def _asked_again(plan: Plan, *, create: bool = True) -> Plan:
+    """Return the plan for what the hub has now, unless somebody published the version meanwhile."""
+    fresh = replace(plan, state=ask(plan.hub, plan.spec, plan.tag))
+    check_plan(fresh, partial=True, create=create)  # whether it may be partial was asked before
+    return fresh
+
+
+def _parent(plan: Plan) -> tuple[str, Mapping[str, HubFile]]:
+    """Commit to build on, and our files in it; a branch that is missing is made of ``main``.
+
+    The hub refuses a commit whose parent is not the head any more, so what was checked holds.
+    """
+    hub, heads = plan.hub, plan.state.heads
+    if plan.branch == MAIN:
+        return heads[MAIN], plan.state.main
+    if plan.branch in heads:
+        return heads[plan.branch], listed(hub, plan.spec, heads[plan.branch])
+    with speaking(hub, "preparing"):
+        hub.api.create_branch(
+            hub.repo_id,
+            branch=plan.branch,
+            revision=heads[MAIN],
+            repo_type="dataset",
+            exist_ok=True,
+        )
+    return heads[MAIN], plan.state.main
+
+
+def _set_tag(plan: Plan, commit: str) -> str:
+    """Set the tag; return the commit that it is at, which is another one if somebody was faster."""
+    try:
         with speaking(plan.hub, f"setting the tag {plan.tag} of"):
             plan.hub.api.create_tag(
                 plan.hub.repo_id,
                 tag=plan.tag,
                 tag_message=plan.message,
-                revision=sent.commit,
+                revision=commit,
                 repo_type="dataset",
             )
-    return sent
-
-
-def _prepare(plan: Plan, *, private: bool, create: bool) -> tuple[str, Mapping[str, HubFile]]:
-    """Make repository and branch; return the commit to build on, and our files in it."""
-    hub = plan.hub
-    with speaking(hub, "preparing"):
-        if create and not plan.state.exists:
-            hub.api.create_repo(
-                hub.repo_id, repo_type="dataset", private=private or None, exist_ok=True
-            )
-        if plan.branch != MAIN:
-            hub.api.create_branch(
-                hub.repo_id, branch=plan.branch, repo_type="dataset", exist_ok=True
-            )
-    parent = open_revision(hub, plan.branch).commit
-    return parent, listed(hub, plan.spec, parent)
+    except ArchiveError as error:
+        if error.values.get("status") != _CONFLICT:
+            raise
+        return _asked_again(plan).state.tags[plan.tag]
+    return commit
 
 
 def _send(plan: Plan, parent: str, there: Mapping[str, HubFile], watcher: Watcher) -> Pushed:
     """Upload the files that differ, then make the commit that names them."""
-    from huggingface_hub import CommitOperationAdd, CommitOperationDelete
+    from huggingface_hub import CommitOperationDelete
 
     files = {p: f for p, f in plan.snapshot.files.items() if not is_same(f, there.get(p))}
     gone = sorted(there.keys() - plan.snapshot.files.keys())
     if not files and not gone:
         return Pushed(commit=parent, files=0, bytes=0)
     total = sum(file.size for file in files.values())
-    additions = {
-        path: CommitOperationAdd(path, file.path or file.data) for path, file in files.items()
-    }
     watcher.stage("upload", "started")
-    _upload(plan, files, additions, watcher)
+    additions = _upload(plan, files, watcher)
     watcher.stage("upload", "done", f"{len(files)} files, {total / 1e6:,.1f} MB")
     with speaking(plan.hub, "making the commit in"):
         made = plan.hub.api.create_commit(
             plan.hub.repo_id,
-            [*additions.values(), *map(CommitOperationDelete, gone)],
+            [*additions, *map(CommitOperationDelete, gone)],
             commit_message=plan.message,
             commit_description=plan.description,
             repo_type="dataset",
             revision=plan.branch,
             parent_commit=parent,
         )
-    return Pushed(commit=str(made.oid), files=len(files), bytes=total)
+    return Pushed(commit=shown(str(made.oid)), files=len(files), bytes=total)
 
 
-def _upload(
-    plan: Plan,
-    files: Mapping[str, RepositoryFile],
-    additions: Mapping[str, Any],
-    watcher: Watcher,
-) -> None:
+def _upload(plan: Plan, files: Mapping[str, RepositoryFile], watcher: Watcher) -> list[Any]:
     """Hand the files over one by one; the hub takes those that it knows already for sent."""
-    total, done = sum(file.size for file in files.values()), 0
+    total, done, additions = sum(file.size for file in files.values()), 0, []
     for path, file in files.items():
         with speaking(plan.hub, f"sending {path} to"):
+            additions.append(_addition(plan, path, file))
             plan.hub.api.preupload_lfs_files(
                 plan.hub.repo_id,
-                [additions[path]],
+                [additions[-1]],
                 repo_type="dataset",
                 revision=plan.branch,
-                free_memory=False,
+                free_memory=True,
             )
-        got = additions[path].upload_info.sha256.hex()
-        if got != file.sha256:
-            raise DataIntegrityError(
-                f"{file.path} changed while it was sent, nothing was published: run galaxyds "
-                f"verify {plan.spec.name}",
-                file=str(file.path),
-                expected=file.sha256,
-                got=got,
-            )
+            _refuse_unchecked(additions[-1], path, file)
         done += file.size
         watcher.progress(done // 1000, total // 1000, "kB")
+    return additions
+
+
+def _addition(plan: Plan, path: str, file: RepositoryFile) -> Any:
+    """Prepare a file: its bytes are read once, or hashed as they will be read, and compared."""
+    from huggingface_hub import CommitOperationAdd
+
+    contents: Path | bytes = file.data
+    if file.path is not None:
+        contents = file.path.read_bytes() if file.size <= _IN_MEMORY else file.path
+    addition = CommitOperationAdd(path, contents)
+    got = addition.upload_info.sha256.hex()
+    if got != file.sha256:
+        raise DataIntegrityError(
+            f"{file.path} changed while it was sent, nothing was published: run galaxyds "
+            f"verify {plan.spec.name}",
+            file=str(file.path),
+            expected=file.sha256,
+            got=got,
+        )
+    return addition
+
+
+def _refuse_unchecked(addition: Any, path: str, file: RepositoryFile) -> None:
+    """Refuse to have a file read again for the commit: it could be another one by then."""
+    if file.size > _IN_MEMORY and getattr(addition, "_upload_mode", "lfs") != "lfs":
+        raise ValueError(f"the hub does not take {path} as a large file")

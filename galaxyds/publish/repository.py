@@ -21,7 +21,14 @@ from galaxyds.publish.hub import SplitSize, hub_features
 from galaxyds.refs import to_snake
 from galaxyds.specs import get_spec
 from galaxyds.store.files import sha256
-from galaxyds.store.layout import MANIFEST, BuildDirectory, list_builds, preference
+from galaxyds.store.layout import (
+    MANIFEST,
+    BuildDirectory,
+    build_path,
+    home_of,
+    list_builds,
+    preference,
+)
 from galaxyds.store.manifest import FileRecord
 
 if TYPE_CHECKING:
@@ -30,6 +37,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _SHORTEST_COMMIT = 7
+_Known = dict[frozenset[Path], "Snapshot"]
+"""Snapshots by the folders of their builds."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -150,13 +159,48 @@ def snapshot(builds: Sequence[BuildDirectory], spec: DatasetSpec) -> Snapshot:
     )
 
 
-def repositories(home: Path) -> dict[str, Repository]:
+def without_copies(builds: Iterable[BuildDirectory]) -> list[BuildDirectory]:
+    """Keep one build of every config and version.
+
+    Parameters
+    ----------
+    builds : iterable of BuildDirectory
+        Of one dataset.
+
+    Returns
+    -------
+    list of BuildDirectory
+        In the same order.  Of a build whose folder was copied (``1.0.0.bak``) the one in the
+        folder of its config and version is kept, and a warning names the others.
+    """
+    kept: list[BuildDirectory] = []
+    for address, same in _grouped(builds, lambda build: build.address).items():
+        found = next((build for build in same if _is_at_home(build)), same[0])
+        kept.append(found)
+        for copy in same:
+            if copy is not found:
+                _log.warning("%s is left out: %s is %s too", copy.path, found.path, address)
+    return kept
+
+
+def _is_at_home(build: BuildDirectory) -> bool:
+    manifest = build.manifest
+    return build.path == build_path(
+        home_of(build.path), manifest.name, manifest.config, manifest.version
+    )
+
+
+def repositories(
+    home: Path, *, earlier: Mapping[str, Repository] | None = None
+) -> dict[str, Repository]:
     """Describe every dataset that is built below a root.
 
     Parameters
     ----------
     home : pathlib.Path
         Root of the builds.
+    earlier : mapping of str to Repository, optional
+        As it was before: snapshots of builds whose manifests are the same are taken from it.
 
     Returns
     -------
@@ -167,25 +211,52 @@ def repositories(home: Path) -> dict[str, Repository]:
     by_name: dict[str, list[BuildDirectory]] = {}
     for build in list_builds(home):
         by_name.setdefault(build.manifest.name, []).append(build)
-    found = (_repository(name, builds) for name, builds in sorted(by_name.items()))
+    before = (earlier or {}).values()
+    known = {_folders(s.builds): s for r in before for s in (r.main, *r.versions.values())}
+    found = (_repository(name, builds, known) for name, builds in sorted(by_name.items()))
     return {one.name: one for one in found if one is not None}
 
 
-def _repository(name: str, builds: list[BuildDirectory]) -> Repository | None:
+def _repository(name: str, builds: list[BuildDirectory], known: _Known) -> Repository | None:
     try:
         spec = get_spec(name)
     except DatasetNotFoundError as error:
         _log.warning("%s is left out: %s", builds[0].path.parents[1], error)
         return None
     configs = {config.name for config in spec.configs}
-    known = [build for build in builds if build.manifest.config in configs]
-    known.sort(key=lambda build: preference(build.manifest), reverse=True)
-    if not known:
+    ours = without_copies(build for build in builds if build.manifest.config in configs)
+    ours.sort(key=lambda build: preference(build.manifest), reverse=True)
+    if not ours:
         return None
-    by_version = _grouped(known, lambda build: tag(build.manifest.version))
-    chosen = [same[0] for same in _grouped(known, lambda build: build.manifest.config).values()]
-    versions = {key: snapshot(same, spec) for key, same in by_version.items()}
-    return Repository(name=to_snake(spec.name), main=snapshot(chosen, spec), versions=versions)
+    by_version = _grouped(ours, lambda build: tag(build.manifest.version))
+    chosen = [same[0] for same in _grouped(ours, lambda build: build.manifest.config).values()]
+    versions = {key: _snapshot(same, spec, known) for key, same in by_version.items()}
+    main = _snapshot(chosen, spec, known)
+    return Repository(name=to_snake(spec.name), main=main, versions=versions)
+
+
+def _snapshot(builds: Sequence[BuildDirectory], spec: DatasetSpec, known: _Known) -> Snapshot:
+    """Take a snapshot from those that are known, or make it and remember it."""
+    folders = _folders(builds)
+    found = known.get(folders)
+    if found is None or not _is_of(found, builds):
+        found = known[folders] = snapshot(builds, spec)
+    return found
+
+
+def _folders(builds: Iterable[BuildDirectory]) -> frozenset[Path]:
+    return frozenset(build.path for build in builds)
+
+
+def _is_of(known: Snapshot, builds: Iterable[BuildDirectory]) -> bool:
+    """Whether a snapshot has these manifests, byte by byte."""
+    now = {build.path: build.manifest for build in builds}
+    return all(
+        build.manifest == now[build.path]
+        and known.files[f"{build.manifest.config}/{MANIFEST}"].sha256
+        == sha256(build.path / MANIFEST)
+        for build in known.builds
+    )
 
 
 def _grouped(

@@ -10,7 +10,7 @@ import numpy as np
 
 from galaxyds.report import balance
 from galaxyds.report.sheets import bands_with_data
-from galaxyds.report.words import count, share, size, value
+from galaxyds.shown import count, share, size, value
 from galaxyds.spec import BAND_MASK
 
 if TYPE_CHECKING:

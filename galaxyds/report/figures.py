@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from galaxyds.plots.svg import COLORS, Frame, bars, framed, outline
 from galaxyds.report.columns import main_magnitudes
-from galaxyds.report.svg import COLORS, Frame, bars, framed, outline
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

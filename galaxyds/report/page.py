@@ -14,7 +14,8 @@ import numpy as np
 
 from galaxyds.errors import DataIntegrityError, missing_extra
 from galaxyds.report import columns as found
-from galaxyds.report import facts, figures, sheets, sky, words
+from galaxyds.report import facts, figures, sheets, sky
+from galaxyds.shown import count, visible, web_link
 from galaxyds.store.files import publish_bytes
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from galaxyds.store import BuildDirectory, Manifest
 
 
-_LONGEST_QUERY = 8000
+_LONGEST, _LONGEST_QUERY = 1000, 8000
 
 
 def write_report(path: Path, spec: DatasetSpec, build: BuildDirectory) -> None:
@@ -49,7 +50,7 @@ def write_report(path: Path, spec: DatasetSpec, build: BuildDirectory) -> None:
     StorageError
         If the file cannot be written.
     """
-    publish_bytes(path, render(spec, build).encode())
+    publish_bytes(path, render(spec, build).encode(), option="--output")
 
 
 def render(spec: DatasetSpec, build: BuildDirectory) -> str:
@@ -157,26 +158,26 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        count=words.count,
+        count=count,
         svg=_trusted,
         query=_query,
         source_lines=lambda text: text.split("\n"),
     )
-    environment.globals.update(link=words.link)
+    environment.globals.update(link=web_link)
     return environment
 
 
 def _shown(printed: Any) -> Any:
     """Write out what is invisible in every text that the template prints."""
     is_text = isinstance(printed, str) and not hasattr(printed, "__html__")
-    return words.visible(printed) if is_text else printed
+    return visible(printed, _LONGEST) if is_text else printed
 
 
 def _query(text: str) -> Any:
     """Show more of a query than of other texts."""
     from markupsafe import escape
 
-    return escape(words.visible(text, _LONGEST_QUERY))
+    return escape(visible(text, _LONGEST_QUERY))
 
 
 def _trusted(text: str) -> Any:

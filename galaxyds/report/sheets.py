@@ -47,6 +47,8 @@ class Drawn:
 
     def split(self, values: NDArray[Any]) -> list[NDArray[Any]]:
         """Divide values of the drawn objects by sheet."""
+        if not self.groups:
+            return []
         return np.split(values, np.cumsum([len(group) for group in self.groups])[:-1])
 
 
@@ -118,7 +120,7 @@ def choose(
     Parameters
     ----------
     redshift : ndarray, shape (n,), or None
-        Those without one are not drawn; None draws by row.
+        Those without one are not drawn, unless none has one; then, and for None, by row.
     rows : int
         Objects of the build.
     bands : int
@@ -130,8 +132,9 @@ def choose(
         At most three, none empty.
     """
     order = np.arange(rows)
-    if redshift is not None:
-        order = np.argsort(redshift, kind="stable")[: int(np.isfinite(redshift).sum())]
+    if redshift is not None and np.isfinite(redshift).any():
+        known = np.flatnonzero(np.isfinite(redshift))
+        order = known[np.argsort(redshift[known], kind="stable")]
     across = min(ACROSS, max(1, _CELLS // (bands + 1)))
     thirds = (third for third in np.array_split(order, SHEETS) if len(third))
     return tuple(
@@ -206,7 +209,7 @@ def contact_sheets(
 
 
 def _words(rows: NDArray[np.int64], redshift: NDArray[Any] | None) -> tuple[str, list[str]]:
-    if redshift is None:
+    if redshift is None or not np.isfinite(redshift).any():
         return f"{len(rows)} objects", [f"row {row}" for row in rows]
     z = redshift[rows]
     return f"redshift {z.min():.3f} to {z.max():.3f}", [f"z = {value:.3f}" for value in z]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from galaxyds.report.svg import Frame, dots, framed, label, number, picture
+from galaxyds.plots.svg import Frame, dots, framed, label, number, picture
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import keyword
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
-from importlib.util import find_spec
 from pathlib import Path
 from string import Template
 
 from galaxyds._version import __version__
-from galaxyds.errors import UsageError
-from galaxyds.refs import DatasetRef, to_kebab, to_snake
+from galaxyds.errors import UsageError, storage_error
+from galaxyds.refs import DatasetRef, to_snake
+from galaxyds.scaffold.names import checked
 from galaxyds.specs import OWN, get_spec, package_of
 from galaxyds.store.files import publishing_directory
 
 LIMIT = 60
 """Objects of the small builds that the new package's page and test make."""
-_NAME = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 # A cut that removes some objects of the parent's simulated sky, but not all of them.
 _EXAMPLES = {"sdss-qso": "redshift >= 2", "sdss-mgs": "redshift >= 0.05"}
 _EXAMPLE = "redshift >= 0.3"
@@ -86,11 +83,11 @@ def plan_package(name: str, like: str = OWN[0]) -> Scaffold:
     Raises
     ------
     UsageError
-        If the name is none, or taken, or the config of ``like`` cannot be derived from.
+        If the name is none, too long or taken, or the config of ``like`` cannot be derived from.
     DatasetNotFoundError
         If there is no dataset ``like``.
     """
-    kebab = _checked(name)
+    kebab = checked(name)
     ref = DatasetRef.parse(like)
     spec = get_spec(ref.name)
     config = spec.config(ref.config)
@@ -131,44 +128,17 @@ def write_package(scaffold: Scaffold, folder: Path) -> Path:
         If it cannot be written.
     """
     target = folder / scaffold.name
-    if target.exists() or target.is_symlink():
+    try:
+        is_there = target.exists() or target.is_symlink()
+    except OSError as error:  # a part of the path that is too long
+        raise storage_error(error, target, option="--output") from error
+    if is_there:
         raise UsageError(f"{target} is there already: choose another name, or another --output")
-    with publishing_directory(target) as temporary:
+    with publishing_directory(target, option="--output") as temporary:
         (temporary / "tests").mkdir()
         for path, text in scaffold.files().items():
             (temporary / path).write_text(text, encoding="utf-8")
     return target
-
-
-def _checked(name: str) -> str:
-    kebab = to_kebab(name)
-    if not _NAME.fullmatch(kebab):
-        better = _repaired(kebab)
-        hint = f"write {better}" if better else "for example demo-set"
-        raise UsageError(
-            f"'{name}' is no name of a dataset: lower-case letters, digits and single hyphens, "
-            f"beginning with a letter ({hint})",
-            name=name,
-        )
-    if kebab in OWN:
-        raise UsageError(
-            f"{kebab} is one of galaxyds' own datasets: choose another name, and derive from it "
-            f"with --like {kebab}"
-        )
-    if package := package_of(kebab):
-        raise UsageError(f"the package {package} brings {kebab} already: choose another name")
-    if keyword.iskeyword(kebab) or find_spec(to_snake(kebab)) is not None:
-        raise UsageError(
-            f"there is a Python module '{to_snake(kebab)}' already: choose another name, for "
-            f"example my-{kebab}"
-        )
-    return kebab
-
-
-def _repaired(name: str) -> str:
-    """Turn a name into the nearest one that can be; empty if there is none."""
-    tried = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
-    return tried if _NAME.fullmatch(tried) else ""
 
 
 def _filled(template: str, words: Mapping[str, str]) -> str:

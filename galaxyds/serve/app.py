@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlencode
 
 import msgspec
 from starlette.applications import Starlette
+from starlette.convertors import PathConvertor, register_url_convertor  # codespell:ignore
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
@@ -30,6 +31,15 @@ _PAGE = 1000
 """Entries on a page of a listing, as on the real hub."""
 _LARGEST_BODY = 256 << 10
 _BODY_SECONDS = 10.0
+
+
+class _Text(PathConvertor):
+    """All that is left of a path; Starlette's own ``path`` ends at a line's end."""
+
+    regex = "(?s:.*)"
+
+
+register_url_convertor("text", _Text())
 
 
 class MissingError(Exception):
@@ -66,17 +76,17 @@ def create_app(index: Index, policy: Policy, tally: Tally) -> ASGIApp:
     routes = [
         Route("/", hub.front),
         Route("/healthz", _health),
-        Route(f"/datasets{repository}/resolve/{{revision}}/{{path:path}}", hub.file),
+        Route(f"/datasets{repository}/resolve/{{revision}}/{{path:text}}", hub.file),
         Route("/api/datasets", hub.listing),
         Route(api, hub.info),
         Route(f"{api}/refs", hub.refs),
-        Route(f"{api}/revision/{{revision:path}}", hub.info),
-        Route(f"{api}/commits/{{revision:path}}", hub.commits),
+        Route(f"{api}/revision/{{revision:text}}", hub.info),
+        Route(f"{api}/commits/{{revision:text}}", hub.commits),
         Route(f"{api}/tree/{{revision}}", hub.tree),
-        Route(f"{api}/tree/{{revision}}/{{path:path}}", hub.tree),
+        Route(f"{api}/tree/{{revision}}/{{path:text}}", hub.tree),
         Route(f"{api}/paths-info/{{revision}}", hub.paths_info, methods=["POST"]),
-        Route("/api/datasets/{rest:path}", _no_repository),
-        Route("/datasets/{rest:path}", _no_repository),
+        Route("/api/datasets/{rest:text}", _no_repository),
+        Route("/datasets/{rest:text}", _no_repository),
     ]
     app = Starlette(
         routes=routes, exception_handlers={MissingError: _missing, BadRequestError: _bad}
@@ -190,13 +200,16 @@ async def _file(state: State, request: Request) -> Response:
         return Response(b"", part.status, headers)
     if file.path is None:
         return Response(file.data[part.start : part.stop], part.status, headers)
+    address = next(b.address for b in snapshot.builds if file.path.is_relative_to(b.path))
     try:
         stream = await asyncio.to_thread(open_file, state, snapshot, file)
     except FileChangedError as error:
-        address = next(b.address for b in snapshot.builds if file.path.is_relative_to(b.path))
         _log.error("%s: run galaxyds verify %s", error, address)
         return JSONResponse({"error": "the file is not what its manifest says"}, 500)
-    return FileResponse(stream, part, headers)
+    except OSError as error:
+        _log.error("%s cannot be opened: %s", file.path, error.strerror)
+        return PlainTextResponse("too many files are open\n", 503, {"Retry-After": "2"})
+    return FileResponse(stream, part, headers, path=file.path, address=address)
 
 
 def _file_headers(snapshot: Snapshot, path: str, file: RepositoryFile) -> dict[str, str]:

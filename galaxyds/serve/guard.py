@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
@@ -28,8 +29,11 @@ requests_log = logging.getLogger("galaxyds.serve.requests")
 """One line per request; silent unless ``-v`` gives it a handler."""
 
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(?::\d{1,5})?", re.IGNORECASE | re.ASCII)
+_ABSOLUTE = re.compile(rb"https?://([^/]*)(.*)", re.IGNORECASE | re.DOTALL)
 _LONGEST_URL = 4096
 _MOST_HEADERS = 16 << 10
+_LONGEST_FAILURE = 2000
+"""Characters of a failure in the log: a path and what to do about it."""
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 SECURITY = {
     "X-Content-Type-Options": "nosniff",
@@ -181,6 +185,7 @@ class Guard:
         """Answer a request."""
         if scope["type"] != "http":
             return
+        scope = _origin_form(scope)
         self._tally.requests += 1
         watched = _Watched(send, scope["method"], self._tally)
         refused = refusal(scope, self._policy)
@@ -189,9 +194,8 @@ class Guard:
             await (_refused(refused) if refused else self._app)(scope, receive, watched)
         except Exception as error:
             # One line instead of a traceback: a traceback could hold what a client sent.
-            _log.error(
-                "request %d failed: %s", number, one_line(f"{type(error).__name__}: {error}")
-            )
+            what = one_line(f"{type(error).__name__}: {error}", _LONGEST_FAILURE)
+            _log.error("request %d failed: %s", number, what)
             if watched.status:
                 raise  # the connection is cut, so that nobody takes the rest for complete
             await PlainTextResponse("internal error\n", 500)(scope, receive, watched)
@@ -200,13 +204,25 @@ class Guard:
                 _note(number, scope, watched, time.monotonic() - began)
 
 
+def _origin_form(scope: Scope) -> Scope:
+    """Take scheme and host out of an address that names them: they count, not ``Host``."""
+    found = _ABSOLUTE.fullmatch(scope["raw_path"])
+    if found is None:
+        return scope
+    raw = found[2] or b"/"
+    others = [(name, value) for name, value in scope["headers"] if name != b"host"]
+    headers = [*others, (b"host", found[1])]
+    return {**scope, "raw_path": raw, "path": unquote(raw.decode("ascii")), "headers": headers}
+
+
 def _refused(why: Refusal) -> ASGIApp:
     headers = {"Connection": "close", **dict(why.headers)}
     return PlainTextResponse(f"{why.message}\n", why.status, headers)
 
 
 def _note(number: int, scope: Scope, watched: _Watched, seconds: float) -> None:
-    path = one_line(scope["raw_path"].decode("ascii", "replace"), 200)
+    raw = scope["raw_path"] if scope["raw_path"].startswith(b"/") else b"-"  # could hold a password
+    path = one_line(raw.decode("ascii", "replace"), 200)
     method = one_line(scope["method"], 20)
     requests_log.info(
         "%d %s %s %d %d bytes %.0f ms",

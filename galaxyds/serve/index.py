@@ -6,6 +6,7 @@ whether a file that was opened belongs to the manifest that was read.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import stat
@@ -75,7 +76,7 @@ class Index:
         self.home = home
         self._pause = pause
         self._lock = threading.Lock()
-        self._state = _read(home)
+        self._state = _read(home, {})
         self._due = time.monotonic() + pause
         if not self._state.repositories:
             raise DatasetNotFoundError(
@@ -111,7 +112,7 @@ class Index:
             return self._state
         try:
             if (now or self.is_due) and _stamps(self.home) != self._state.stamps:
-                self._state = _read(self.home)
+                self._state = _read(self.home, self._state.repositories)
         except (OSError, GalaxydsError) as error:  # a build went while it was read
             _log.info("the index is read again in a moment: %s", error)
         finally:
@@ -143,6 +144,8 @@ def open_file(state: State, snapshot: Snapshot, file: RepositoryFile) -> BinaryI
         If the build is another one by now, or gone: look it up again.
     FileChangedError
         If the file is missing, no plain file, of another size, or lies outside its build.
+    OSError
+        If this process may open no more files.
     """
     path = file.path
     assert path is not None
@@ -150,8 +153,11 @@ def open_file(state: State, snapshot: Snapshot, file: RepositoryFile) -> BinaryI
     try:
         found = _open_plain(path, file.size, manifest.parent)
     except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+            raise  # the file has no part in it
         _refuse_stale(state, manifest)
-        raise FileChangedError(f"{path} cannot be read ({error})") from error
+        cause = getattr(error, "strerror", None) or error
+        raise FileChangedError(f"{path} cannot be read ({cause})") from error
     except FileChangedError:
         _refuse_stale(state, manifest)
         raise
@@ -166,12 +172,17 @@ def open_file(state: State, snapshot: Snapshot, file: RepositoryFile) -> BinaryI
 def _open_plain(path: Path, size: int, build: Path) -> BinaryIO:
     if not path.parent.resolve().is_relative_to(build.resolve()):
         raise FileChangedError(f"{path} lies outside its build")
-    found = os.fdopen(os.open(path, _OPEN), "rb", buffering=0)
-    status = os.fstat(found.fileno())
-    if stat.S_ISREG(status.st_mode) and status.st_size == size:
-        return found
-    found.close()
-    raise FileChangedError(f"{path} has {status.st_size} bytes, its manifest states {size}")
+    descriptor = os.open(path, _OPEN)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise FileChangedError(f"{path} is no plain file")
+        if status.st_size != size:
+            raise FileChangedError(f"{path} has {status.st_size} bytes, its manifest states {size}")
+        return os.fdopen(descriptor, "rb", buffering=0)
+    except BaseException:
+        os.close(descriptor)
+        raise
 
 
 def _manifest_of(snapshot: Snapshot, path: Path) -> Path:
@@ -183,9 +194,9 @@ def _refuse_stale(state: State, manifest: Path) -> None:
         raise StaleIndexError(str(manifest))
 
 
-def _read(home: Path) -> State:
+def _read(home: Path, earlier: Mapping[str, Repository]) -> State:
     stamps = _stamps(home)  # before the manifests: what changes while they are read is seen later
-    return State(repositories(home), stamps)
+    return State(repositories(home, earlier=earlier), stamps)
 
 
 def _stamps(home: Path) -> dict[Path, Stamp]:

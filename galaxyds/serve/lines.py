@@ -96,5 +96,5 @@ def python_lines(base: str, repository: str, *, with_token: bool) -> list[str]:
         "",
         "from datasets import load_dataset",
         "",
-        f'data = load_dataset("{repository}").with_format("torch")',
+        f'data = load_dataset("{repository}")',
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from starlette.responses import Response
@@ -29,12 +30,25 @@ class FileResponse(Response):
         Status, and which bytes.
     headers : mapping of str to str
         With ``Content-Length``.
+    path : pathlib.Path
+        Of the file, for the log.
+    address : str
+        Of its build, for the log.
     """
 
-    def __init__(self, stream: BinaryIO, part: Part, headers: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        stream: BinaryIO,
+        part: Part,
+        headers: Mapping[str, str],
+        *,
+        path: Path,
+        address: str,
+    ) -> None:
         super().__init__(b"", status_code=part.status, headers=headers)
         self._stream = stream
         self._part = part
+        self._path, self._address = path, address
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send head and bytes; of a HEAD request the head."""
@@ -53,10 +67,17 @@ class FileResponse(Response):
             self._stream.close()
 
     def _read(self, position: int) -> bytes:
-        self._stream.seek(position)
-        piece = self._stream.read(min(_PIECE, self._part.stop - position))
+        cause = "the file ends there"
+        try:
+            self._stream.seek(position)
+            piece = self._stream.read(min(_PIECE, self._part.stop - position))
+        except OSError as error:
+            piece, cause = b"", error.strerror or str(error)
         if not piece:
-            raise FileChangedError(f"{self._stream.name} ended at byte {position}")
+            raise FileChangedError(
+                f"{self._path} cannot be read from byte {position} on ({cause}): "
+                f"run galaxyds verify {self._address}"
+            )
         return piece
 
 

@@ -9,28 +9,27 @@ import os
 import secrets
 import socket
 import sys
+from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING
 
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from galaxyds.errors import UsageError
+from galaxyds.errors import UsageError, one_line
+from galaxyds.serve.connections import IDLE_SECONDS, Connection, Door, places
 from galaxyds.serve.guard import LOOPBACK, Policy, is_address, is_loopback
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from starlette.types import ASGIApp
 
+_log = logging.getLogger(__name__)
 TOKEN = "GALAXYDS_SERVE_TOKEN"
 _CONNECTIONS = 256
 _BACKLOG = 256
 _HEAD_BYTES = 32 << 10
 """Of a request line and its headers while they are incomplete; the guard's own limits are lower."""
-_REQUEST_SECONDS = 20.0
-"""For the head of a request to arrive."""
-_STALL_SECONDS = 120.0
-"""For a client to take what lies in the buffer."""
-_IDLE_SECONDS = 30
 _SHORTEST_TOKEN = 16
 
 
@@ -159,53 +158,44 @@ def base_url(host: str, listener: socket.socket) -> str:
     )
 
 
-class _Connection(H11Protocol):
-    """A connection that may neither dawdle over a request nor over an answer."""
-
-    _timer: asyncio.TimerHandle | None = None
-    _stall: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        if len(self.connections) > _CONNECTIONS:
-            transport.abort()
-            return
-        self._timer = self.loop.call_later(_REQUEST_SECONDS, transport.abort)
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if self.cycle is not None and not self.cycle.response_complete:
-            self._cancel()
-        elif self._timer is None:  # a request has begun and is not complete
-            self._timer = self.loop.call_later(_REQUEST_SECONDS, self.transport.abort)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._cancel()
-        self.resume_writing()
-        super().connection_lost(exc)
-
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        if self._stall is None:
-            self._stall = self.loop.call_later(_STALL_SECONDS, self.transport.abort)
-
-    def resume_writing(self) -> None:
-        if self._stall is not None:
-            self._stall.cancel()
-            self._stall = None
-        super().resume_writing()
-
-    def _cancel(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-
 class _Server(uvicorn.Server):
     """A server that ends at the first signal and leaves the exit code to its caller."""
 
+    def __init__(self, config: uvicorn.Config, limit: int) -> None:
+        super().__init__(config)
+        self._limit = limit
+        self._doors: list[asyncio.Task[None]] = []
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self.should_exit = True
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await self.lifespan.startup()
+        asyncio.get_running_loop().set_exception_handler(_tell)
+        self.servers = []
+        make = partial(Connection, self.config, self.server_state, self.lifespan.state)
+        door = Door(make, self.server_state, self._limit)
+        for listener in sockets or ():
+            self._doors.append(asyncio.create_task(door.keep(listener)))
+            self._doors[-1].add_done_callback(self._closed)
+        self.started = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for door in self._doors:
+            door.cancel()
+        await asyncio.gather(*self._doors, return_exceptions=True)
+        await super().shutdown(sockets)
+
+    def _closed(self, door: asyncio.Task[None]) -> None:
+        if not door.cancelled():
+            _log.error("nobody can be let in: %s", one_line(repr(door.exception())))
+            self.should_exit = True
+
+
+def _tell(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what went wrong outside a request in one line; a traceback could hold what was sent."""
+    error = context.get("exception")
+    _log.error("%s", one_line(f"{context['message']}: {error!r}"))
 
 
 def make_server(app: ASGIApp) -> uvicorn.Server:
@@ -221,13 +211,13 @@ def make_server(app: ASGIApp) -> uvicorn.Server:
     uvicorn.Server
         ``run(sockets=[...])`` serves until SIGINT or SIGTERM.
     """
-    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "asyncio"):
         # Tracebacks could hold what a client sent; the guard logs failures in one line.
         logging.getLogger(name).handlers[:] = [logging.NullHandler()]
         logging.getLogger(name).propagate = False
     config = uvicorn.Config(
         app,
-        http=_Connection,
+        http=Connection,
         ws="none",
         loop="asyncio",
         lifespan="off",
@@ -235,11 +225,14 @@ def make_server(app: ASGIApp) -> uvicorn.Server:
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        timeout_keep_alive=_IDLE_SECONDS,
+        timeout_keep_alive=IDLE_SECONDS,
         timeout_graceful_shutdown=0,
         h11_max_incomplete_event_size=_HEAD_BYTES,
     )
-    return _Server(config)
+    limit = places(_CONNECTIONS)
+    if limit < _CONNECTIONS:
+        _log.warning("%d clients at once, more open files are not allowed: raise ulimit -n", limit)
+    return _Server(config, limit)
 
 
 def given_token() -> str:

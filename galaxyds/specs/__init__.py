@@ -6,15 +6,14 @@ entry point group ``galaxyds.specs`` (``demo-set = "demo_set:SPEC"``).
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import logging
 
-from galaxyds.errors import DatasetNotFoundError
-from galaxyds.refs import to_kebab, to_snake
+from galaxyds.errors import DatasetNotFoundError, UsageError, did_you_mean
+from galaxyds.refs import DatasetRef, to_kebab, to_snake
 from galaxyds.spec import DatasetSpec
 
-__all__ = ["OWN", "get_spec", "package_of", "spec_names"]
+__all__ = ["OWN", "declared", "get_spec", "package_of", "spec_names"]
 
 _MODULES = ("sdss_qso", "hsc_galaxiesml", "sdss_mgs", "cfhtls_wide", "hsc_deep")
 OWN = tuple(to_kebab(module) for module in _MODULES)
@@ -66,9 +65,38 @@ def get_spec(name: str) -> DatasetSpec:
     foreign = {offer.name: offer for offer in offers(OWN)}
     if kebab in foreign:
         return foreign[kebab].load()
-    near = difflib.get_close_matches(kebab, (*OWN, *foreign), n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}?" if near else "see: galaxyds list"
+    hint = did_you_mean(kebab, (*OWN, *foreign)).strip() or "see: galaxyds list"
     raise DatasetNotFoundError(f"there is no dataset '{name}': {hint}", name=name)
+
+
+def declared(ref: DatasetRef) -> DatasetSpec:
+    """Return the declaration that an address means; its config and version have to be there.
+
+    Parameters
+    ----------
+    ref : DatasetRef
+        An address.
+
+    Returns
+    -------
+    DatasetSpec
+        Of all configs, in the newest version.
+
+    Raises
+    ------
+    DatasetNotFoundError
+        As :func:`get_spec`.
+    UsageError
+        If the dataset has no such config, or never had that version.
+    """
+    spec = get_spec(ref.name)
+    spec.config(ref.config)
+    if ref.version not in (None, spec.version, *spec.release_notes):
+        raise UsageError(
+            f"{spec.name} has no version {ref.version}: it is at {spec.version}; leave the version "
+            "out"
+        )
+    return spec
 
 
 def package_of(name: str) -> str:

@@ -3,32 +3,61 @@
 from __future__ import annotations
 
 from galaxyds.spec import Citation, Licence
+from galaxyds.specs._hsc import AIHARA
 from galaxyds.specs._multimodal import PAPER_CITATIONS
+
+
+def _article(*, key: str, role: str, author: str, title: str, place: str) -> Citation:
+    """Cite an article; ``place`` is journal, volume and page, the year is that of the key."""
+    journal, volume, page = place.split()
+    last, _, first = author.partition(", ")
+    year = key[-4:]
+    fields = {
+        "author": f"{author} and others", "title": title, "journal": journal, "volume": volume,
+        "pages": page, "year": year,
+    }  # fmt: skip
+    told = ",\n".join(f"  {name} = {{{value}}}" for name, value in fields.items())
+    initials = " ".join(f"{name[0]}." for name in first.split())
+    return Citation(
+        key=key,
+        role=role,
+        text=f"{last}, {initials} et al. {year}, {title}, {journal} {volume}, {page}",
+        bibtex=f"@article{{{key},\n{told}\n}}",
+    )
+
 
 CITATIONS = (
     *PAPER_CITATIONS,
-    *(
-        Citation(key=key, role=role, text=f"{who} {year}, {title}, {where}",
-                 bibtex=f"@article{{{key},\n  author = {{{names}}},\n  title = {{{title}}},\n"
-                 f"  journal = {{{where.split()[0].rstrip(',')}}},\n  year = {{{year}}}\n}}")
-        for key, role, who, names, year, title, where in (
-            ("aihara2019", "survey", "Aihara, H. et al.", "Aihara, Hiroaki and others", 2019,
-             "Second data release of the Hyper Suprime-Cam Subaru Strategic Program",
-             "PASJ 71, 114"),
-            ("sawicki2019", "u bands", "Sawicki, M. et al.", "Sawicki, Marcin and others", 2019,
-             "The CFHT large area U-band deep survey (CLAUDS)", "MNRAS 489, 5202"),
-            ("desprez2023", "how the images were put together", "Desprez, G. et al.",
-             "Desprez, Guillaume and others", 2023,
-             "Combining the CLAUDS and HSC-SSP surveys", "A&A 670, A82"),
-            ("mccracken2012", "near infrared in COSMOS", "McCracken, H. J. et al.",
-             "McCracken, Henry Joy and others", 2012,
-             "UltraVISTA: a new ultra-deep near-infrared survey in COSMOS", "A&A 544, A156"),
-            ("jarvis2013", "near infrared in XMM-LSS", "Jarvis, M. J. et al.",
-             "Jarvis, Matt J. and others", 2013,
-             "The VISTA Deep Extragalactic Observations (VIDEO) survey", "MNRAS 428, 1281"),
-        )
+    AIHARA,
+    _article(
+        key="sawicki2019",
+        role="u bands",
+        author="Sawicki, Marcin",
+        title="The CFHT large area U-band deep survey (CLAUDS)",
+        place="MNRAS 489 5202",
     ),
-)  # fmt: skip
+    _article(
+        key="desprez2023",
+        role="how the images were put together",
+        author="Desprez, Guillaume",
+        title="Combining the CLAUDS and HSC-SSP surveys",
+        place="A&A 670 A82",
+    ),
+    _article(
+        key="mccracken2012",
+        role="near infrared in COSMOS",
+        author="McCracken, Henry Joy",
+        title="UltraVISTA: a new ultra-deep near-infrared survey in COSMOS",
+        place="A&A 544 A156",
+    ),
+    _article(
+        key="jarvis2013",
+        role="near infrared in XMM-LSS",
+        author="Jarvis, Matt J.",
+        title="The VISTA Deep Extragalactic Observations (VIDEO) survey",
+        place="MNRAS 428 1281",
+    ),
+)
 
 LICENCE = Licence(
     name="Public data of HSC-SSP, CLAUDS and ESO, free to use with acknowledgement",

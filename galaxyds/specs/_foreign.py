@@ -6,14 +6,15 @@ itself remembers the modules that were imported.
 
 from __future__ import annotations
 
-import re
+import sys
 from collections import Counter
 from collections.abc import Collection, Mapping
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from galaxyds.errors import DatasetNotFoundError, one_line
-from galaxyds.refs import to_kebab
+from galaxyds.refs import NAME_RULE, is_name, to_kebab
 from galaxyds.spec import DatasetSpec
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 GROUP = "galaxyds.specs"
 """Group of the entry points: the name of a dataset, and ``module:SPEC``."""
-_NAME = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Offer:
     fault: str = ""
 
     def load(self) -> DatasetSpec:
-        """Import the declaration.
+        """Import the declaration; what its package prints meanwhile goes to standard error.
 
         Raises
         ------
@@ -56,7 +56,8 @@ class Offer:
         if self.fault:
             raise self._refused(self.fault)
         try:
-            spec = self.entry.load()
+            with redirect_stdout(sys.stderr):  # standard output is for results, such as JSON
+                spec = self.entry.load()
         except (Exception, SystemExit) as error:  # whatever a foreign module does at import
             cause = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             raise self._refused(f"importing {self.entry.value} failed with {cause}") from error
@@ -103,6 +104,6 @@ def _offer(entry: EntryPoint, taken: Collection[str], counts: Mapping[str, int])
         fault = "that name is one of galaxyds' own"
     elif counts[name] > 1:
         fault = f"{counts[name]} packages offer that name"
-    elif not _NAME.fullmatch(name):
-        fault = "a name has lower-case letters, digits and single hyphens, and begins with a letter"
+    elif not is_name(name):
+        fault = f"a name has {NAME_RULE}"
     return Offer(name, package, entry, fault)

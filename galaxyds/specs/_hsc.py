@@ -138,16 +138,29 @@ HSC_LICENCE = Licence(
     url="https://hsc-release.mtk.nao.ac.jp/doc/index.php/acknowledging-hsc/",
 )
 
+AIHARA = Citation(
+    key="aihara2019",
+    role="survey",
+    text="Aihara, H. et al. 2019, Second data release of the Hyper Suprime-Cam Subaru Strategic "
+    "Program, PASJ 71, 114",
+    bibtex="@article{aihara2019,\n  author = {Aihara, Hiroaki and others},\n"
+    "  title = {Second data release of the Hyper Suprime-Cam Subaru Strategic Program},\n"
+    "  journal = {PASJ},\n  volume = {71},\n  pages = {114},\n  year = {2019}\n}",
+)
+"""What the survey asks to be cited."""
+
 PAPER_CITATIONS = (
     Citation(
         key="do2024",
         role="dataset",
         text="Do, T., Boscoe, B., Jones, E., Li, Y. Q., Alfaro, K. 2024, GalaxiesML: a dataset of "
-        "galaxy images, photometry, redshifts, and structural parameters for machine learning",
-        bibtex="@article{do2024,\n"
+        "galaxy images, photometry, redshifts, and structural parameters for machine learning, "
+        "arXiv:2410.00271",
+        bibtex="@misc{do2024,\n"
         "  author = {Do, Tuan and Boscoe, Bernie and Jones, Evan and Li, Yun Qi and Alfaro, "
         "Kevin},\n  title = {GalaxiesML: a dataset of galaxy images, photometry, redshifts, and "
-        "structural parameters for machine learning},\n  year = {2024}\n}",
+        "structural parameters for machine learning},\n  howpublished = {arXiv:2410.00271},\n"
+        "  eprint = {2410.00271},\n  archivePrefix = {arXiv},\n  year = {2024}\n}",
     ),
     Citation(
         key="galaxiesml_zenodo",
@@ -157,15 +170,7 @@ PAPER_CITATIONS = (
         "  title = {GalaxiesML},\n  publisher = {Zenodo},\n"
         "  doi = {10.5281/zenodo.11117528},\n  year = {2024}\n}",
     ),
-    Citation(
-        key="aihara2019",
-        role="survey",
-        text="Aihara, H. et al. 2019, Second data release of the Hyper Suprime-Cam Subaru "
-        "Strategic Program, PASJ 71, 114",
-        bibtex="@article{aihara2019,\n  author = {Aihara, Hiroaki and others},\n"
-        "  title = {Second data release of the Hyper Suprime-Cam Subaru Strategic Program},\n"
-        "  journal = {PASJ},\n  volume = {71},\n  pages = {114},\n  year = {2019}\n}",
-    ),
+    AIHARA,
     Citation(
         key="bertin1996",
         role="morphology definitions",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ from pathlib import Path
 from galaxyds.errors import StorageError, storage_error
 
 _CHUNK = 1 << 20
+_TEMPORARY = re.compile(r"\..+\.(?P<process>\d+)-[0-9a-f]{8}\.tmp")
+"""What :func:`temporary_name` makes."""
 
 
 def temporary_name(path: Path) -> Path:
@@ -29,8 +32,14 @@ def temporary_name(path: Path) -> Path:
 
 
 def is_temporary(path: Path) -> bool:
-    """Whether the name is one of :func:`temporary_name`, left behind by a killed process."""
-    return path.name.startswith(".") and path.name.endswith(".tmp")
+    """Whether the name is one of :func:`temporary_name`, perhaps left by a killed process."""
+    return _TEMPORARY.fullmatch(path.name) is not None
+
+
+def process_of(path: Path) -> int | None:
+    """Number of the process that took a temporary name; None for any other name."""
+    match = _TEMPORARY.fullmatch(path.name)
+    return int(match["process"]) if match else None
 
 
 def fsync_file(path: Path) -> None:
@@ -50,13 +59,15 @@ def fsync_directory(path: Path) -> None:
 
 
 @contextmanager
-def publishing(path: Path) -> Iterator[Path]:
+def publishing(path: Path, *, option: str = "--root") -> Iterator[Path]:
     """Write a file under a temporary name; rename it into place if the block succeeds.
 
     Parameters
     ----------
     path : pathlib.Path
         Final name; its folder is made if it is missing.
+    option : str
+        The option that names another place, for the message.
 
     Yields
     ------
@@ -76,26 +87,28 @@ def publishing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
         fsync_directory(path.parent)
     except OSError as error:
-        raise storage_error(error, path) from error
+        raise storage_error(error, path, option=option) from error
     finally:
         with suppress(OSError):  # what went wrong is told by the error above
             temporary.unlink(missing_ok=True)
 
 
-def publish_bytes(path: Path, data: bytes) -> None:
-    """Write ``data`` to ``path``, all or nothing.
+def publish_bytes(path: Path, data: bytes, *, option: str = "--root") -> None:
+    """Write ``data`` to ``path``, all or nothing; ``option`` as for :func:`publishing`.
 
     Raises
     ------
     StorageError
         If it cannot be written.
     """
-    with publishing(path) as temporary:
+    with publishing(path, option=option) as temporary:
         temporary.write_bytes(data)
 
 
 @contextmanager
-def publishing_directory(path: Path, *, replace: bool = False) -> Iterator[Path]:
+def publishing_directory(
+    path: Path, *, replace: bool = False, option: str = "--root"
+) -> Iterator[Path]:
     """Fill a folder under a temporary name; rename it into place if the block succeeds.
 
     Parameters
@@ -105,6 +118,8 @@ def publishing_directory(path: Path, *, replace: bool = False) -> Iterator[Path]
     replace : bool
         Put the new folder in the place of an existing one.  The old files are unlinked, never
         written to, so readers that mapped them keep their bytes.
+    option : str
+        The option that names another place, for the message.
 
     Yields
     ------
@@ -116,7 +131,7 @@ def publishing_directory(path: Path, *, replace: bool = False) -> Iterator[Path]
     StorageError
         If ``path`` exists and may not be replaced, or something cannot be written.
     """
-    _refuse_existing(path, replace)
+    _refuse_existing(path, replace, option)
     temporary = temporary_name(path)
     try:
         temporary.mkdir(parents=True)
@@ -124,7 +139,7 @@ def publishing_directory(path: Path, *, replace: bool = False) -> Iterator[Path]
         fsync_tree(temporary)
         move_into_place(temporary, path, replace=replace)
     except OSError as error:
-        raise storage_error(error, path) from error
+        raise storage_error(error, path, option=option) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -137,10 +152,10 @@ def fsync_tree(directory: Path) -> None:
         fsync_directory(Path(parent))
 
 
-def _refuse_existing(path: Path, replace: bool) -> None:
+def _refuse_existing(path: Path, replace: bool, option: str) -> None:
     if path.exists() and not replace:
         raise StorageError(
-            f"{path} exists and published files are not written again: choose another --root or "
+            f"{path} exists and published files are not written again: choose another {option} or "
             "remove that folder",
             path=str(path),
         )

@@ -96,12 +96,15 @@ def _read_builds(paths: list[Path]) -> Iterator[BuildDirectory]:
             _log.warning("%s", error)
 
 
-def find_build(home: Path, ref: DatasetRef, spec: DatasetSpec) -> BuildDirectory:
+def find_build(
+    home: Path, ref: DatasetRef, spec: DatasetSpec, *, quiet: bool = False
+) -> BuildDirectory:
     """Find the build that an address means.
 
-    The full, real build is preferred, the newest if several are there.  If none is, a limited or
-    simulated one is taken and a warning says so; the same line stands in ``notice``.  A version
-    with a local label (``1.0.0+simulated.limit2000``) means exactly that build.
+    Without a version the full, real build is preferred, the newest if several are there.  If none
+    is, a limited or simulated one is taken and a warning says so; the same line stands in
+    ``notice``.  A version means exactly that build: ``1.0.0`` the full one,
+    ``1.0.0+simulated.limit2000`` that one.
 
     Parameters
     ----------
@@ -111,6 +114,8 @@ def find_build(home: Path, ref: DatasetRef, spec: DatasetSpec) -> BuildDirectory
         Which dataset; config None means the default, version None the newest.
     spec : DatasetSpec
         Its declaration.
+    quiet : bool
+        Leave the warning to the caller, who finds it in ``notice``.
 
     Returns
     -------
@@ -129,7 +134,7 @@ def find_build(home: Path, ref: DatasetRef, spec: DatasetSpec) -> BuildDirectory
     candidates = [
         build
         for build in _read_builds(sorted(folder.glob(f"*/{MANIFEST}")))
-        if _is_meant(build.manifest, ref.version)
+        if ref.version in (None, build.manifest.version)
     ]
     if not candidates:
         raise _not_built(folder, spec, config, ref)
@@ -140,16 +145,19 @@ def find_build(home: Path, ref: DatasetRef, spec: DatasetSpec) -> BuildDirectory
         f"{spec.name}/{config}: the full dataset is not built here, using {best.address} "
         f"({best.manifest.nature()}, {best.manifest.rows} objects)"
     )
-    _log.warning("%s", notice)
+    if not quiet:
+        _log.warning("%s", notice)
     return BuildDirectory(path=best.path, manifest=best.manifest, notice=notice)
 
 
-def find_family(home: Path, ref: DatasetRef, spec: DatasetSpec) -> list[BuildDirectory]:
+def find_family(
+    home: Path, ref: DatasetRef, spec: DatasetSpec, *, quiet: bool = False
+) -> list[BuildDirectory]:
     """Find the default config's build and those of the configs built from the same download.
 
     Parameters
     ----------
-    home, ref, spec
+    home, ref, spec, quiet
         As for :func:`find_build`; ``ref`` names no config.
 
     Returns
@@ -167,16 +175,13 @@ def find_family(home: Path, ref: DatasetRef, spec: DatasetSpec) -> list[BuildDir
     for config in spec.family():
         version = found[0].manifest.version if found else ref.version
         try:
-            found.append(find_build(home, DatasetRef(ref.name, config.name, version), spec))
+            one = DatasetRef(ref.name, config.name, version)
+            found.append(find_build(home, one, spec, quiet=quiet))
         except DatasetNotFoundError as error:
             missing = missing or error
     if not found and missing is not None:
         raise missing
     return found
-
-
-def _is_meant(manifest: Manifest, version: str | None) -> bool:
-    return version is None or version in (manifest.version, manifest.public_version)
 
 
 def preference(manifest: Manifest) -> tuple[bool, bool, tuple[int, ...], int, str]:

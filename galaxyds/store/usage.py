@@ -1,36 +1,39 @@
-"""What lies in a data home: builds, what builds in progress left, temporary names; and its removal.
+"""What lies in a data home: builds, what builds in progress left, temporary names.
 
 A finished build needs its own folder only.  The working folder of a build that is there holds the
 record by which the same command knows that everything is done; that of any other build is the
-leftover of an interrupted one.  What a running build holds by its lock is never touched.
+leftover of an interrupted one.  What a running build holds by its lock is never touched.  The home
+may hold files of others: only what bears the marks of galaxyds counts, and no link is followed.
 """
 
 from __future__ import annotations
 
 import os
-import re
-import shutil
 import time
 from collections.abc import Collection, Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from galaxyds.errors import DatasetNotFoundError, GalaxydsError, StorageError, did_you_mean
+from galaxyds.errors import DatasetNotFoundError, GalaxydsError, UsageError, did_you_mean
 from galaxyds.refs import DatasetRef, to_kebab, to_snake
 from galaxyds.specs import get_spec
-from galaxyds.store.files import is_temporary, temporary_name
-from galaxyds.store.layout import MANIFEST, WORK, label_options, list_builds
+from galaxyds.store.files import is_temporary, process_of
+from galaxyds.store.layout import MANIFEST, WORK, build_path, label_options, list_builds
+from galaxyds.store.processes import is_alive
+from galaxyds.store.removal import BUSY, held
 
 Kind = Literal["build", "record", "running", "leftover", "temporary", "archive"]
-_TEMPORARY = re.compile(r"\..+\.(?P<process>\d+)-[0-9a-f]+\.tmp")
 _HOUR = 3600.0
+_MOMENT = 60.0
+"""Seconds within which a working folder that holds nothing but its lock has only just begun."""
+_LOCKS = frozenset({"lock", "download.lock"})
 _ARCHIVES = {
     "sfd": "dust maps",
     "cadc": "what was learnt about CADC's files",
     "cfhtls": "photometry of CFHTLS-Wide",
-    "hsc-deep": "mosaics for hsc-deep",
+    "hsc-deep": "answers of HSC's catalogue jobs, for hsc-deep",
 }
 """Folders of the user's cache that archives fill."""
 
@@ -93,13 +96,12 @@ def survey(home: Path, *, without: Collection[Path] = ()) -> Iterator[Item]:
         manifest = build.manifest
         yield _item("build", build.path, build.address, removable=build.path in without,
                     work=_work(home, manifest.name, manifest.config, manifest.version))  # fmt: skip
-    for work in sorted((home / WORK).glob("*/*/*")):
-        if work.is_dir() and not is_temporary(work):
+    for work in _below(home, (WORK, 3)):
+        if _is_ours(work):
             yield from _in_work(home, work, without)
-    for pattern in (".*.tmp", "*/.*.tmp", "*/*/.*.tmp", f"{WORK}/*/*/.*.tmp"):
-        for path in sorted(home.glob(pattern)):
-            if is_temporary(path):
-                yield _temporary(path)
+    for path in _below(home, ("", 1), ("", 2), ("", 3), (WORK, 3), (WORK, 4)):
+        if is_temporary(path):
+            yield _temporary(path)
 
 
 def survey_archives() -> Iterator[Item]:
@@ -109,27 +111,41 @@ def survey_archives() -> Iterator[Item]:
     cache = Path(platformdirs.user_cache_dir("galaxyds"))
     for folder, what in _ARCHIVES.items():
         if (cache / folder).is_dir():
-            yield _item("archive", cache / folder, what, note="fetched again if needed")
+            yield _item("archive", cache / folder, what, note="fetched again if needed",
+                        work=cache / folder)  # fmt: skip
 
 
 def named_builds(home: Path, ref: DatasetRef) -> tuple[Path, ...]:
     """Find every build that an address means: without config or version, those of all.
+
+    A copy that lies elsewhere, or behind a link, is not meant.
 
     Raises
     ------
     DatasetNotFoundError
         If there is none.
     """
-    found = tuple(
-        build.path
-        for build in list_builds(home)
+    builds = list(list_builds(home))
+    meant = [
+        build
+        for build in builds
         if build.manifest.name == ref.name
         and ref.config in (None, build.manifest.config)
         and ref.version in (None, build.manifest.version)
-    )
+    ]
+    own = {
+        build_path(home, one.manifest.name, one.manifest.config, one.manifest.version)
+        for one in meant
+    }
+    found = tuple(one.path for one in meant if one.path in own and not _is_linked(home, one.path))
+    if not found and meant:
+        raise DatasetNotFoundError(
+            f"{meant[0].path} is a copy of {ref}, or lies behind a link, nothing is removed: "
+            "remove it by hand",
+            name=ref.name,
+        )
     if not found:
-        hint = did_you_mean(ref.name, {build.manifest.name for build in list_builds(home)})
-        hint = "" if hint.startswith(f"did you mean {ref.name}?") else hint
+        hint = did_you_mean(ref.name, {build.manifest.name for build in builds} - {ref.name})
         raise DatasetNotFoundError(
             f"{ref} is not built in {home}, nothing is removed: {hint}galaxyds cache shows what is "
             "there",
@@ -138,78 +154,60 @@ def named_builds(home: Path, ref: DatasetRef) -> tuple[Path, ...]:
     return found
 
 
-def remove(item: Item) -> bool:
-    """Remove an item, unless a build that is running holds it.
+def _is_linked(home: Path, path: Path) -> bool:
+    """Whether a link stands between a data home and a path in it, or the path is one."""
+    inside = (place for place in (path, *path.parents) if home in place.parents)
+    return any(place.is_symlink() for place in inside)
 
-    Returns
-    -------
-    bool
-        Whether it is gone.
 
-    Raises
-    ------
-    StorageError
-        If it cannot be removed.
-    """
-    if not item.removable:
+def _below(home: Path, *places: tuple[str, int]) -> Iterator[Path]:
+    """What lies so many levels below folders of a data home; links are passed over."""
+    for name, levels in places:
+        if not name or not (home / name).is_symlink():
+            yield from _deep(home / name, levels)
+
+
+def _deep(folder: Path, levels: int) -> Iterator[Path]:
+    try:
+        with os.scandir(folder) as found:
+            entries = sorted((e for e in found if not e.is_symlink()), key=lambda e: e.name)
+    except OSError:  # vanished meanwhile, or none of our business
+        return
+    for entry in entries:
+        if levels == 1:
+            yield Path(entry.path)
+        elif entry.is_dir():
+            yield from _deep(Path(entry.path), levels - 1)
+
+
+def _is_ours(work: Path) -> bool:
+    """Whether a folder is one in which galaxyds builds or fetches, by its name and its marks."""
+    name, config, version = work.parts[-3:]
+    try:
+        DatasetRef.parse(f"{name}/{config}:{version}")
+    except UsageError:
         return False
-    with held(item.work) as mine:
-        if not mine:
-            return False
-        try:
-            _away(item.path)
-        except OSError as error:
-            raise StorageError(f"cannot remove {item.path} ({error.strerror}): correct its "
-                               "permissions", path=str(item.path)) from error  # fmt: skip
-    for parent in list(item.path.parents)[: 2 if item.kind == "build" else 3]:
-        with suppress(OSError):  # not empty: others lie there
-            if item.kind in ("build", "leftover"):
-                parent.rmdir()
-    return True
-
-
-@contextmanager
-def held(work: Path | None) -> Iterator[bool]:
-    """Hold all locks of a working folder.
-
-    Parameters
-    ----------
-    work : pathlib.Path or None
-        The folder; None, or one without locks, is nobody's.
-
-    Yields
-    ------
-    bool
-        False if another process holds one of them, or they cannot be taken here.
-    """
-    from filelock import FileLock, Timeout
-
-    with ExitStack() as stack:
-        free = True
-        for path in _locks(work):
-            lock = FileLock(path)
-            try:
-                lock.acquire(timeout=0)
-            except (Timeout, OSError):
-                free = False
-                break
-            stack.callback(lock.release)
-        yield free
-
-
-def _locks(work: Path | None) -> list[Path]:
-    if work is None or not work.is_dir():
-        return []
-    return sorted(p for p in work.iterdir() if p.name == "lock" or p.suffix == ".lock")
+    stages = (path / "inputs.json" for path in _deep(work, 1))
+    files = (*(work / mark for mark in (*_LOCKS, "build.log")), *stages)
+    return any(file.is_file() and not file.is_symlink() for file in files)
 
 
 def _in_work(home: Path, work: Path, without: Collection[Path]) -> Iterator[Item]:
-    name, config, version = work.parts[-3:]
-    of = f"{to_kebab(name)}/{config}:{version}"
-    with held(work) as free:
-        if not free:
-            yield _item("running", work, of, note="a process is at work", work=work)
-            return
+    with held(work) as kept:
+        pass  # only asked: a build that begins in this moment waits for the next
+    if kept == BUSY:
+        yield _item("running", work, _address(work), note="a process is at work", work=work)
+        return
+    for item in _idle(home, work, without):
+        if item.removable and (why := kept or _just_begun(item)):
+            yield replace(item, removable=False, note=why)
+        else:
+            yield item
+
+
+def _idle(home: Path, work: Path, without: Collection[Path]) -> Iterator[Item]:
+    """What a working folder is in which nobody works."""
+    of, (name, config, version) = _address(work), work.parts[-3:]
     builds = [home / name / one / version for one in _served(work)]
     if not any(_is_published(build, without) for build in builds):
         if set(builds) & set(without):
@@ -219,12 +217,25 @@ def _in_work(home: Path, work: Path, without: Collection[Path]) -> Iterator[Item
             yield _item("leftover", work, of, removable=True, work=work, resume=resume,
                         note="interrupted, or failed")  # fmt: skip
         return
-    unfinished = [p for p in sorted(work.iterdir()) if p.is_dir() and _is_unfinished(p)]
+    unfinished = [p for p in _deep(work, 1) if p.is_dir() and _is_unfinished(p)]
     yield _item("record", work, of, note="needed by its build", work=work,
                 apart=unfinished)  # fmt: skip
     for path in unfinished:
         yield _item("leftover", path, of, removable=True, work=work,
                     note="of an interrupted rerun")  # fmt: skip
+
+
+def _address(work: Path) -> str:
+    name, config, version = work.parts[-3:]
+    return f"{to_kebab(name)}/{config}:{version}"
+
+
+def _just_begun(item: Item) -> str:
+    """Why a working folder stays whose build may be about to take its lock; empty for others."""
+    if item.path != item.work or time.time() - item.changed >= _MOMENT:
+        return ""
+    only_lock = all(path.name in _LOCKS for path in _deep(item.path, 1))
+    return "begun within the minute" if only_lock else ""
 
 
 def _is_published(path: Path, without: Collection[Path]) -> bool:
@@ -259,24 +270,14 @@ def _work(home: Path, name: str, config: str, version: str) -> Path:
 
 def _temporary(path: Path) -> Item:
     """A temporary name; it stays while its process may live, here or where the folder is shared."""
-    match = _TEMPORARY.fullmatch(path.name)
+    process = process_of(path)
     item = _item("temporary", path, path.name, removable=True)
-    alive = match is not None and _is_alive(int(match["process"]))
+    alive = process is not None and is_alive(process)
     patience = 24 * _HOUR if alive else _HOUR  # a number is given to another process in the end
     if time.time() - item.changed >= patience:
         return item
     why = "its process is running" if alive else "written within the hour"
     return _item("temporary", path, path.name, note=why)
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except OSError:
-        return True
-    return True
 
 
 def _item(
@@ -309,16 +310,3 @@ def _sizes(path: Path, apart: Collection[Path]) -> list[tuple[int, float]]:
             told = place.lstat()
             found.append((0 if place.is_dir() else told.st_size, told.st_mtime))
     return found
-
-
-def _away(path: Path) -> None:
-    """Remove a folder or a file; a folder leaves its name first, so that nobody sees half of it."""
-    if path.is_symlink() or not path.is_dir():
-        path.unlink(missing_ok=True)
-        return
-    if is_temporary(path):
-        shutil.rmtree(path)
-        return
-    aside = temporary_name(path)
-    path.rename(aside)
-    shutil.rmtree(aside)

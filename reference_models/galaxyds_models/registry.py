@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from galaxyds.errors import UsageError
+from galaxyds.errors import UsageError, did_you_mean
 from galaxyds_models.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -129,6 +128,5 @@ def parameters(entry: Entry, recipe: Recipe) -> int | None:
 
 
 def _unknown(kind: str, name: str, known: tuple[str, ...], of: str = "") -> UsageError:
-    near = get_close_matches(name, known, 1)
-    hint = f"did you mean {near[0]}? " if near else ""
+    hint = did_you_mean(name, known)
     return UsageError(f"no {kind} '{name}'{of}: {hint}choose {', '.join(known)}", name=name)

@@ -52,7 +52,7 @@ def test_other_inputs_are_refused_key_by_key(workspace):
 
 
 def test_a_stage_that_fails_is_not_done_and_keeps_what_it_may_resume(workspace):
-    interrupted(workspace, "cutouts", ("shard", ".half.123-abc.tmp"))
+    interrupted(workspace, "cutouts", ("shard", ".half.123-0123abcd.tmp"))
     assert not workspace.is_done("cutouts", {})
     with workspace.running("cutouts", {}, keep=True) as folder:
         assert (folder / "shard").exists()

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -11,8 +12,9 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from galaxyds.refs import DatasetRef
 from galaxyds.spec import DatasetSpec
-from galaxyds.store.usage import survey
+from galaxyds.store.usage import named_builds, survey
 from tests.cli.shell import only_line, run_here
 from tests.small_build import SPEC, make_build
 
@@ -192,6 +194,143 @@ def test_what_archives_sent_goes_only_when_asked(capsys, home, tmp_path, monkeyp
     assert maps.exists()
     run_here(capsys, "cache", "clean", "--archives", "--yes", "--root", home)
     assert not maps.exists()
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(p): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_folders_of_others_are_neither_listed_nor_removed(capsys, home):
+    before = items(home)
+    for place, file in [
+        (".work/backup/old/2019", "thesis.tex"),
+        (".work/tiny_sky/extended/9.9.9", "notes.txt"),  # a name of ours without a mark
+        (".work/tool/cache/latest", "lock"),  # a mark without a name of ours
+        (".work/tiny_sky/extended/9.9.8", "query/other.json"),
+    ]:
+        (home / place / file).parent.mkdir(parents=True)
+        (home / place / file).write_text("precious")
+    (home / ".work/tiny_sky/extended/9.9.7").mkdir()  # made, but not yet locked
+    others = {path: text for path, text in contents(home).items() if text == b"precious"}
+    assert len(others) == 4
+    assert items(home) == before
+    run_here(capsys, "cache", "clean", "--yes", "--root", home)
+    assert {path: Path(path).read_bytes() for path in others} == others
+    assert (home / ".work/tiny_sky/extended/9.9.7").is_dir()
+
+
+@pytest.mark.parametrize(
+    "linked", [".work", ".work/other", ".work/other/main", ".work/other/main/1.0.0"]
+)
+def test_what_lies_behind_a_link_stays(capsys, tmp_path, linked):
+    home, outside = tmp_path / "home", tmp_path / "outside"
+    work = home / ".work" / "other" / "main" / "1.0.0"
+    behind = outside / work.relative_to(home / linked)
+    (behind / "query.partial").mkdir(parents=True)
+    (behind / "query.partial" / "inputs.json").write_text("{}")
+    (behind / "lock").touch()
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    aged(behind, DAY)
+    (outside / f".x.{gone.pid}-0123abcd.tmp").touch()
+    aged(outside, DAY)
+    (home / linked).parent.mkdir(parents=True, exist_ok=True)
+    (home / linked).symlink_to(outside)
+    assert (work / "lock").exists()
+    before = contents(outside)
+    done = run_here(capsys, "cache", "clean", "--yes", "--root", home)
+    assert "Nothing to remove" in done.out
+    assert contents(outside) == before
+
+
+def test_temporary_files_of_others_stay(capsys, home):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    names = [".cache.tmp", f".x.{gone.pid}-beef.tmp", f"x.{gone.pid}-0123abcd.tmp", ".a.1-b.tmp"]
+    others = [home / "tiny_sky" / name for name in names]
+    own = home / "tiny_sky" / f".x.{gone.pid}-0123abcd.tmp"
+    for path in (*others, own):
+        path.write_text("x")
+        aged(path, DAY)
+    run_here(capsys, "cache", "clean", "--yes", "--root", home)
+    assert [path.exists() for path in others] == [True] * 4
+    assert not own.exists()
+
+
+def test_a_copy_of_a_build_is_not_the_build_that_is_named(capsys, home):
+    copy = home / "tiny_sky" / "extended" / "my-precious-backup"
+    shutil.copytree(home / BUILD, copy)
+    before = contents(copy)
+    assert named_builds(home, DatasetRef("tiny-sky")) == (home / BUILD,)
+    done = run_here(capsys, "cache", "clean", "tiny-sky", "--yes", "--root", home)
+    assert f"\n{home / BUILD}\n" in done.out  # what goes is named by its path
+    assert not (home / BUILD).exists()
+    assert contents(copy) == before
+    done = run_here(capsys, "cache", "clean", "tiny-sky", "--yes", "--root", home)
+    assert f"{copy} is a copy of tiny-sky" in only_line(done)
+    assert contents(copy) == before
+
+
+def test_a_named_build_behind_a_link_stays(capsys, home, tmp_path):
+    (home / "tiny_sky" / "extended").rename(tmp_path / "disk")
+    (home / "tiny_sky" / "extended").symlink_to(tmp_path / "disk")
+    done = run_here(capsys, "cache", "clean", "tiny-sky", "--yes", "--root", home)
+    assert "remove it by hand" in only_line(done)
+    assert (tmp_path / "disk" / VERSION / "manifest.json").exists()
+
+
+def test_a_lock_that_cannot_be_taken_makes_no_running_build(home):
+    (home / LEFT / "build.log").touch()
+    for place in (LEFT, RECORD):
+        (home / place / "lock").unlink()
+        (home / place / "lock").mkdir()  # which nobody opens, not even the superuser
+    (home / RECORD / "build.log").touch()
+    found = items(home)
+    assert found[LEFT] == ("leftover", False)
+    assert found[RECORD] == ("record", False)
+    assert {i.note for i in survey(home) if i.kind == "leftover"} == {
+        "its lock cannot be taken (Is a directory)"
+    }
+
+
+def test_a_folder_that_holds_only_its_lock_is_left_alone_for_a_minute(home):
+    work = home / ".work" / "tiny_sky" / "baseline" / "1.1.0"
+    work.mkdir(parents=True)
+    (work / "lock").touch()
+    assert items(home)[str(work.relative_to(home))] == ("leftover", False)
+    aged(work, 120)
+    assert items(home)[str(work.relative_to(home))] == ("leftover", True)
+
+
+def test_archives_stay_while_somebody_uses_them(capsys, home, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    kept = tmp_path / "cache" / "galaxyds" / "cadc"
+    kept.mkdir(parents=True)
+    clean = ("cache", "clean", "--archives", "--yes", "--root", home)
+    with FileLock(kept / "folder.lock"):
+        assert f"kept: {kept} (a process is at work there)" in run_here(capsys, *clean).out
+    workspace(home, "baseline", "1.1.0")
+    with FileLock(home / ".work/tiny_sky/baseline/1.1.0/lock"):
+        assert "a build is running" in run_here(capsys, *clean).out
+    assert kept.exists()
+    run_here(capsys, *clean)
+    assert not kept.exists()
+
+
+def test_options_before_the_verb_are_its_own(capsys, home, tmp_path, monkeypatch):
+    other = tmp_path / "other"
+    workspace(other, "baseline")
+    monkeypatch.setenv("GALAXYDS_HOME", str(other))
+    assert str(home) in run_here(capsys, "cache", "--root", home, "list").out
+    run_here(capsys, "cache", "--root", home, "clean", "--yes")
+    assert not (home / LEFT).exists()
+    assert (other / ".work/tiny_sky/baseline" / VERSION).exists()
+    listed = run_here(capsys, "cache", "list", "--json").out
+    assert run_here(capsys, "cache", "--json").out == listed
+    assert json.loads(listed)["home"] == str(other)
+    done = run_here(capsys, "cache", "--json", "clean", "--yes")
+    assert "galaxyds cache list --json" in only_line(done)
+    assert done.code == 2
 
 
 def test_an_empty_home(capsys, tmp_path):

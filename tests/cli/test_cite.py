@@ -4,9 +4,17 @@ import re
 
 import pytest
 
-from galaxyds.citing import escaped
+from galaxyds.publish.citing import escaped
 from galaxyds.specs import OWN, get_spec
 from tests.cli.shell import run_here
+
+REQUIRED = {
+    "article": {"author", "title", "journal", "volume", "pages", "year"},
+    "inproceedings": {"author", "title", "booktitle", "year"},
+    "misc": {"author", "title", "year"},
+    "software": {"author", "title", "version", "year"},
+}
+"""Fields by type of entry: those of BibTeX's styles, and where an article is in its journal."""
 
 
 def parsed(text: str) -> dict[str, dict[str, str]]:
@@ -44,11 +52,32 @@ def test_bibtex_of_every_dataset_is_valid_and_complete(capsys, tmp_path, name):
     done = run_here(capsys, "cite", name, "--format", "bibtex", "--root", tmp_path)
     entries = parsed(done.out)
     assert {citation.key for citation in get_spec(name).citations} | {"galaxyds"} <= set(entries)
-    for fields in entries.values():
-        assert {"author", "title", "year"} <= set(fields)
+    for key, fields in entries.items():
+        assert REQUIRED[fields[""]] <= set(fields), key
+        assert all(fields.values())
         plain = "".join(value for key, value in fields.items() if key not in ("doi", "url"))
         assert not re.search(r"(?<!\\)[&%#]", plain)
     assert get_spec(name).licence.acknowledgement.split(".")[0] in done.out
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("sdss-qso/nope", "sdss-qso has no config 'nope'"),
+        ("sdss-qso:9.9.9", "sdss-qso has no version 9.9.9: it is at 1.0.0"),
+        ("sdss-qsa", "did you mean sdss-qso?"),
+    ],
+)
+def test_an_address_of_nothing_is_refused(capsys, tmp_path, address, said):
+    done = run_here(capsys, "cite", "hsc-deep", address, "--root", tmp_path)
+    assert done.code in (2, 3)
+    assert said in done.err
+    assert done.out == ""
+
+
+def test_a_config_and_a_version_are_taken(capsys, tmp_path):
+    done = run_here(capsys, "cite", "sdss-qso/baseline:1.0.0", "sdss-qso", "--root", tmp_path)
+    assert done.out.count("sdss-qso 1.0.0:") == 1
 
 
 def test_of_several_datasets_every_key_comes_once(capsys, tmp_path):

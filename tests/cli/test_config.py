@@ -2,14 +2,17 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 
 import galaxyds
-from galaxyds import configuration, settings
-from galaxyds.config_file import edited_text
+from galaxyds import settings
+from galaxyds.machine import configuration
+from galaxyds.machine.config_file import edited_text
 from tests.cli.shell import only_line, run_here
 
 FILE = """# my settings
@@ -102,7 +105,7 @@ def test_set_makes_the_file_and_keeps_a_link_and_its_mode(capsys, tmp_path, monk
     assert link.is_symlink()
     assert target.read_text() == 'home = "/b"\n'
     assert target.stat().st_mode & 0o777 == 0o600
-    assert [path.name for path in target.parent.iterdir()] == ["config.toml"]
+    assert {path.name for path in target.parent.iterdir()} == {"config.toml", ".config.toml.lock"}
     assert run_here(capsys, "config", "path").out == f"{link}\n"
 
 
@@ -117,6 +120,16 @@ def test_set_makes_the_file_and_keeps_a_link_and_its_mode(capsys, tmp_path, monk
         ("cadc_cutouts", "soad", "did you mean soda"),
         ("vizier_url", "vizier.org", "must be an http"),
         ("vizier_url", "https://ada:canary@x", "accounts do not belong in a URL"),
+        ("vizier_url", "http://h/?token=canary", "a query or fragment may hold a secret"),
+        ("vizier_url", "http://[::1", "must be an http.*Invalid IPv6"),
+        ("vizier_url", "http://", "must be an http"),
+        ("vizier_url", "http://h:port/", "must be an http"),
+        ("vizier_url", "", "vizier_url cannot be empty: galaxyds config unset vizier_url"),
+        ("home", "", "home cannot be empty: galaxyds config unset home"),
+        ("home", "  ", "cannot be empty"),
+        ("home", "~nobody-here/x", "it can be no folder, could not determine home directory"),
+        ("home", "x" * 300, "it can be no folder, file name too long"),
+        ("home", "/dev/null", "it is a file, not a folder"),
         ("home", "a\nb", "one line of plain text"),
         ("home", __file__, "it is a file, not a folder"),
     ],
@@ -124,6 +137,7 @@ def test_set_makes_the_file_and_keeps_a_link_and_its_mode(capsys, tmp_path, monk
 def test_what_cannot_be_set_is_refused(capsys, file, key, value, words):
     done = run_here(capsys, "config", "set", key, value)
     assert re.search(words, only_line(done))
+    assert "canary" not in done.err
     assert done.code == 2
     assert file.read_text() == FILE
 
@@ -150,3 +164,67 @@ def test_an_edit_and_its_opposite_leave_the_text(text):
     edited = edited_text(text, "new", "v")
     assert tomllib.loads(edited) == {**tomllib.loads(text), "new": "v"}
     assert edited_text(edited, "new", None).rstrip("\n") == text.rstrip("\n")
+
+
+@pytest.mark.parametrize("nothing", ['""', '"  "'])
+def test_nothing_in_the_file_is_not_set(file, monkeypatch, tmp_path, nothing):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    file.write_text(f"home = {nothing}\n")
+    assert settings.home() == tmp_path / "galaxyds"
+    assert {row.origin for row in configuration.rows()} == {"default"}
+
+
+def test_changes_at_once_lose_nothing(file):
+    # Processes of their own: the lock is what is tried.
+    code = (
+        "import sys\nfrom galaxyds.machine.configuration import set_value\n"
+        "for n in range(20):\n    set_value(sys.argv[1], f'http://{sys.argv[1]}.org/{n}')\n"
+    )
+    keys = ("vizier_url", "sdss_sas_url", "zenodo_url")
+    running = [subprocess.Popen([sys.executable, "-c", code, key]) for key in keys]
+    assert [process.wait() for process in running] == [0, 0, 0]
+    found = tomllib.loads(file.read_text())
+    assert {key: found[key] for key in keys} == {key: f"http://{key}.org/19" for key in keys}
+
+
+def test_line_ends_of_windows_stay(capsys, file):
+    before = FILE.replace("\n", "\r\n").encode()
+    file.write_bytes(before)
+    assert run_here(capsys, "config", "set", "cadc_cutouts", "tiles").code == 0
+    assert run_here(capsys, "config", "set", "zenodo_url", "http://127.0.0.1:2").code == 0
+    changed = file.read_bytes()
+    assert changed.count(b"\n") == changed.count(b"\r\n") == before.count(b"\n") + 1
+    assert changed.replace(b'cadc_cutouts = "tiles"\r\n', b"") == before.replace(
+        b"'zenodo_url' = \"http://127.0.0.1:1\"", b'zenodo_url = "http://127.0.0.1:2"'
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "edited"),
+    [
+        ('a = "1"\n\n# about t\n[t]\n', 'a = "1"\nnew = "v"\n\n# about t\n[t]\n'),
+        ("# about t\n# and more\n[t]\n", 'new = "v"\n# about t\n# and more\n[t]\n'),
+        ("# the file\n\n# about t\n[t]\n", '# the file\nnew = "v"\n\n# about t\n[t]\n'),
+        ('a = "\u2028"\n[t]\n', 'a = "\u2028"\nnew = "v"\n[t]\n'),
+    ],
+)
+def test_a_new_key_stands_above_the_comment_of_a_table(text, edited):
+    assert edited_text(text, "new", "v") == edited
+    assert edited_text(edited, "new", None) == text
+
+
+def test_a_read_only_file_is_not_replaced(capsys, file):
+    file.chmod(0o444)
+    done = run_here(capsys, "config", "set", "home", "/b")
+    assert f"cannot write {file} (it is read-only): correct its permissions" in only_line(done)
+    assert done.code == 8
+    assert file.read_text() == FILE
+
+
+def test_json_before_a_verb(capsys, file):
+    assert run_here(capsys, "config", "--json").out == (
+        run_here(capsys, "config", "show", "--json").out
+    )
+    done = run_here(capsys, "config", "--json", "set", "home", "/b")
+    assert "galaxyds config show --json" in only_line(done)
+    assert file.read_text() == FILE

@@ -10,8 +10,8 @@ from importlib import metadata
 
 import pytest
 
-from galaxyds import health, versions
-from galaxyds.reach import endpoints, reach
+from galaxyds.machine import health, versions
+from galaxyds.machine.reach import endpoints, reach
 from tests.cli.shell import run_here, run_without
 from tests.servers.loopback import LoopbackServer, Reply
 
@@ -146,8 +146,88 @@ def test_an_old_required_package_is_broken(monkeypatch):
 
 
 def test_show_versions_names_everything():
-    code = "from galaxyds.versions import show_versions\nshow_versions()\n"
+    code = "from galaxyds.machine.versions import show_versions\nshow_versions()\n"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     lines = dict(line.split(None, 1) for line in out.stdout.splitlines())
     assert lines["python"] == ".".join(map(str, sys.version_info[:3]))
     assert lines["numpy"].strip() == metadata.version("numpy")
+
+
+REQUIRED = "h5py,filelock,requests,duckdb,numpy,pyarrow,rich,platformdirs,astropy,sqlglot,urllib3"
+
+
+@pytest.mark.parametrize("packages", ["astropy,sqlglot", REQUIRED])
+def test_a_required_package_that_is_gone_is_named_and_nothing_else_fails(tmp_path, packages):
+    # Their metadata are there: only the import tells.
+    done = run_without(packages, "doctor", "--offline", "--root", tmp_path)
+    names = packages.split(",")
+    told = dict(re.findall(r"^ +(\S+) +(ok|BROKEN|absent|note) ", done.out, re.MULTILINE))
+    assert [told[name] for name in names] == ["BROKEN"] * len(names)
+    assert told["msgspec"] == "ok"
+    for name in names:
+        assert f"Next: {name}: pip install --force-reinstall '{name}'" in done.out
+    assert "Traceback" not in done.err
+    assert done.code == 2
+
+
+def test_other_verbs_name_a_required_package(tmp_path):
+    done = run_without("duckdb", "list", "--root", tmp_path)
+    assert re.search(r"galaxyds list needs duckdb.*pip install 'duckdb>=[\d.]+'", done.err)
+    assert len(done.err.splitlines()) == 1
+    assert done.code == 2
+
+
+@pytest.mark.parametrize(
+    ("home", "words", "code"),
+    [
+        ("~nobody-here/x", "can be no folder, could not determine home directory", 2),
+        ("/dev/null", "/dev/null is a file, not a folder", 2),
+        ("/dev/null/x", "/dev/null is a file, not a folder", 8),
+        ("/tmp/" + "x" * 300, "can be no folder, file name too long", 2),
+    ],
+)
+def test_a_home_that_can_be_none_is_a_row(capsys, monkeypatch, home, words, code):
+    monkeypatch.setenv("GALAXYDS_HOME", home)
+    done = run_here(capsys, "doctor", "--offline", "--json")
+    rows = [row for row in json.loads(done.out)["checks"] if row["area"] == "data home"]
+    assert [row["state"] for row in rows] == ["BROKEN"]
+    assert words in rows[0]["told"]
+    assert rows[0]["advice"].startswith("name a")
+    assert done.code == code
+    if code == 2:
+        listed = run_here(capsys, "list")
+        assert words in listed.err
+        assert listed.code == 2
+
+
+def test_an_address_that_cannot_be_read_is_a_row(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("GALAXYDS_ZENODO_URL", "http://canary@[::1")
+    done = run_here(capsys, "doctor", "--offline", "--json", "--root", tmp_path)
+    row = checks_of(done)["zenodo_url"]
+    assert (row["state"], row["code"]) == ("BROKEN", 2)
+    assert "Invalid IPv6 URL" in row["told"]
+    assert "canary" not in done.out
+
+
+def test_advice_is_split_where_it_begins(capsys):
+    done = run_here(capsys, "doctor", "--offline", "--json", "--root", "/proc/a: b")
+    row = checks_of(done)["writable"]
+    assert row["told"].startswith("cannot write /proc/a: b (") or "permission" in row["told"]
+    assert row["advice"] == "choose another --root or set GALAXYDS_HOME"
+
+
+def test_a_check_that_fails_is_a_row_and_the_others_go_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(health.shutil, "disk_usage", lambda _: 1 // 0)
+    checks = list(health.examine(tmp_path, offline=True))
+    (row,) = (check for check in checks if check.state == "BROKEN")
+    assert (row.area, row.name, row.code) == ("data home", "check", 1)
+    assert "ZeroDivisionError" in row.told
+    assert checks[-1].name == "GPU"
+
+
+def test_every_package_is_found_under_its_module():
+    # Only installed ones; a name that is guessed wrong would be told as broken.
+    there = [one for one in versions.packages() if one.version]
+    assert {one.name: versions.import_problem(one) for one in there} == {
+        one.name: "" for one in there
+    }

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import shutil
+import signal
 
 import h5py
 import numpy as np
@@ -92,7 +94,7 @@ def test_what_stands_in_for_the_full_dataset_is_said_once(tmp_path, monkeypatch)
     make_build(tmp_path, spec=NAMED, limit=60)
     done = run("hsc-galaxiesml", "--format", "galaxiesml", "--root", tmp_path, "-o", tmp_path / "o")
     assert done.exit_code == 0, done.output
-    assert done.output.count("the full dataset is not built here") == 1
+    assert done.output.count("limited to 60 objects") == 1
 
 
 def test_a_second_export_does_not_overwrite(built, tmp_path):
@@ -140,6 +142,30 @@ def test_a_build_becomes_another_format(built, tmp_path, monkeypatch, form):
     assert f"{made}: {len(files)} files, 60 objects" in done.output
     assert f"to {made}\n" in done.stderr
     assert {p.name for p in tmp_path.iterdir()} == {"home", made.name}
+
+
+@pytest.mark.parametrize("form", ["zarr", "galaxiesml"])
+def test_sigterm_leaves_nothing_half_written(built, tmp_path, monkeypatch, form):
+    def end(*_, **__):
+        assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL  # else the tests end here
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr("galaxyds.publish.exports.zarr._write_images", end)
+    monkeypatch.setattr("galaxyds.store.galaxiesml.export._write_csv", end)
+    before = signal.getsignal(signal.SIGTERM)
+    done = run("hsc-galaxiesml", "--format", form, "--root", built, "-o", tmp_path / "o")
+    assert done.exit_code == 128 + signal.SIGTERM
+    assert [path for path in tmp_path.rglob("*") if path.name.endswith(".tmp")] == []
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_what_a_killed_export_of_published_files_left_is_removed(built, tmp_path):
+    left = tmp_path / "o" / f".3x8x8_training_with_morphology.csv.{os.getpid()}-0123abcd.tmp"
+    left.parent.mkdir()
+    left.write_bytes(b"0")
+    done = run("hsc-galaxiesml", "--format", "galaxiesml", "--root", built, "-o", left.parent)
+    assert done.exit_code == 0, done.output
+    assert not left.exists()
 
 
 def test_space_is_asked_for_before_a_format_is_written(built, tmp_path, monkeypatch):

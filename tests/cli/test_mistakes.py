@@ -33,7 +33,8 @@ MISTAKES = [
     ("build hsc-depp --root {root}", 3, r"did you mean hsc-deep\?"),
     ("info sdss-qso/extendd", 2, r"no config 'extendd': did you mean extended\? it has: extended"),
     ("build sdss-qso:1.0.1 --root {root}", 2, r"sdss-qso 1\.0\.1 .*builds 1\.0\.0; write sdss-qso"),
-    ("info sdss-qso:2.0.0", 2, r"no version 2\.0\.0: it is at 1\.0\.0; write galaxyds info"),
+    ("info sdss-qso --json --page", 2, r"--page writes Markdown, not JSON: leave out"),
+    ("info sdss-qso:2.0.0", 2, r"no version 2\.0\.0: it is at 1\.0\.0; leave the version out"),
     ("info SDSS/QSO/x", 2, r"no dataset address: write name\[/config\]\[:version\]"),
     ("build sdss-qso --archive simulatd", 2, r"no archive 'simulatd': did you mean simulated\?"),
     ("build sdss-qso --align rr", 2, r"cannot align to 'rr': one of none, u, g, r, i, z"),
@@ -54,6 +55,7 @@ MISTAKES = [
     ("build hsc-galaxiesml --root {root}", 4,
      r"HSC-SSP account: register at https://\S+, then set GALAXYDS_HSC_USER and GALAXYDS_HSC_PASS"),
     # no folder
+    ("new demo-set -o /proc/1/nowhere", 8, r"(write|permission to write) /proc/1/n.*another --out"),
     ("list --root {file}", 2, r"data home .*file is a file, not a folder \(--root\): name a fold"),
     ("build sdss-qso --preset tiny --root {file}/in", 8,
      r"cannot write .*, /.*file is a file, not a folder: choose another --root or set GALAXYDS_HO"),
@@ -117,17 +119,17 @@ def test_a_wrong_password(capsys, tmp_path, monkeypatch):
 def test_no_room_for_a_file(tmp_path):
     # A limit on the size of files stops the superuser too.
     done = subprocess.run(
-        [sys.executable, "-m", "galaxyds_cli.main", "build", "cfhtls-wide", "--archive",
-         "simulated", "--limit", "1", "--root", str(tmp_path)],
+        [sys.executable, "-m", "galaxyds_cli.main", "new", "demo-set", "-o", str(tmp_path)],
         capture_output=True, text=True, check=False,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100)),
     )  # fmt: skip
     assert done.returncode == 8
     assert re.fullmatch(
-        rf"galaxyds: cannot write {tmp_path}/\.work/\S+, a file grew beyond the limit .*: raise it "
+        rf"galaxyds: cannot write {tmp_path}/demo-set, a file grew beyond the limit .*: raise it "
         r"\(ulimit -f unlimited\) and run the same command again to resume\n",
         done.stderr,
     )
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

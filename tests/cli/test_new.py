@@ -57,19 +57,47 @@ def test_a_spec_derives_from_any_dataset_and_owes_its_texts(tmp_path, like):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("sdss-qso", "derive from it with --like sdss-qso"),
+        ("sdss-qso", "--like sdss-qso"),
         ("sdss_qso", "one of galaxyds' own"),
-        ("Demo Set", r"write demo-set\)"),
-        ("9", "for example demo-set"),
-        ("../demo", r"write demo\)"),
-        ("numpy", "example my-numpy"),
-        ("class", "Python module 'class' already"),
+        ("SDSS_QSO", "'SDSS_QSO' is no name of a dataset"),
+        ("Demo Set", "is no name of a dataset"),
+        ("9", "is no name of a dataset"),
+        ("../demo", "is no name of a dataset"),
+        ("numpy", "Python module 'numpy' already"),
+        ("class", "a word of the language Python"),
+        ("setup", "Python, pip or pytest"),
+        ("conftest", "Python, pip or pytest"),
+        ("a" * 300, "300 characters, a name at most 60"),
+        ("a\u202eb", r"a\\u202eb"),
+        ("", "is no name of a dataset"),
     ],
 )
-def test_a_name_that_cannot_be_is_refused(tmp_path, name, message):
-    with pytest.raises(UsageError, match=message):
+def test_a_name_that_cannot_be_is_refused_and_the_one_that_is_offered_is_taken(
+    tmp_path, name, message
+):
+    with pytest.raises(UsageError, match=message) as refused:
         output_of(APP, name, "-o", tmp_path)
     assert list(tmp_path.iterdir()) == []
+    assert len(str(refused.value)) < 300
+    offered = str(refused.value).rpartition("for example ")[2]
+    output_of(APP, offered, "-o", tmp_path)
+    assert (tmp_path / offered).is_dir()
+
+
+@pytest.mark.parametrize(
+    ("name", "offered"), [("Demo Set", "demo-set"), ("../demo", "demo"), ("numpy", "my-numpy"),
+                          ("SDSS_QSO", "my-sdss-qso"), ("9", "my-9")],
+)  # fmt: skip
+def test_the_nearest_name_is_offered(tmp_path, name, offered):
+    with pytest.raises(UsageError, match=f"for example {offered}$"):
+        output_of(APP, name, "-o", tmp_path)
+
+
+def test_a_folder_that_cannot_be_is_told(tmp_path):
+    (tmp_path / "file").write_text("")
+    for folder in ("a" * 300, "file"):
+        with pytest.raises(StorageError, match=r"choose another --output$"):
+            output_of(APP, "demo-set", "-o", tmp_path / folder)
 
 
 def test_what_is_there_is_left_alone(tmp_path):
@@ -84,6 +112,3 @@ def test_a_parent_that_cannot_be_is_refused(tmp_path):
         output_of(APP, "demo-set", "--like", "sdss-qsa", "-o", tmp_path)
     with pytest.raises(UsageError, match="derive from hsc-galaxiesml/127"):
         output_of(APP, "demo-set", "--like", "hsc-galaxiesml/64", "-o", tmp_path)
-    (tmp_path / "file").write_text("")
-    with pytest.raises(StorageError, match="cannot write"):
-        output_of(APP, "demo-set", "-o", tmp_path / "file")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import pytest
 import typer
 from typer.testing import CliRunner
 
-from galaxyds.errors import CredentialsError, DatasetNotFoundError, UsageError
+from galaxyds.errors import ArchiveError, CredentialsError, DatasetNotFoundError, UsageError
 from galaxyds.loaders import GalaxyDataset
 from galaxyds_cli.fetch import fetch
 from galaxyds_cli.push import push
@@ -87,6 +90,67 @@ def test_download_fetches_what_is_missing(built, loopback_hub, tmp_path, caplog)
     before = len(loopback_hub.requests)
     assert len(TinySky("train", root=tmp_path / "here", download=True)) == 40
     assert len(loopback_hub.requests) == before
+
+
+def test_a_partial_build_does_not_stand_for_the_published_one(built, loopback_hub, tmp_path):
+    output_of(APP, "push", "tiny-sky", "--root", built)
+    for name in ("tiny-sky:1.2.0", None):
+        root = tmp_path / f"here {name}"
+        make_build(root, simulated=True, limit=60)
+        given = {} if name is None else {"version": "1.2.0"}
+        assert TinySky("all", root=root, download=True, **given).manifest.is_full
+    label = "1.2.0+simulated.limit60"
+    before = len(loopback_hub.requests)
+    assert TinySky("all", root=root, version=label, download=True).manifest.version == label
+    assert len(loopback_hub.requests) == before
+
+
+def test_without_a_hub_a_partial_build_serves_and_says_both(
+    loopback_hub, closed_url, tmp_path, caplog, monkeypatch
+):
+    make_build(tmp_path, simulated=True, limit=60)
+    for words in ("no repository galaxyds/tiny_sky", "Connection refused"):
+        caplog.clear()
+        assert len(TinySky("all", root=tmp_path, download=True)) == 60
+        line = caplog.messages[0]
+        assert "the full dataset is not built here, using tiny-sky/extended:1.2.0+sim" in line
+        assert words in line
+        assert len(caplog.messages) == 1
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", closed_url)
+    with pytest.raises(ArchiveError, match="Connection refused"):
+        TinySky("all", root=tmp_path, version="1.2.0", download=True)
+
+
+def test_all_configs_come_from_one_commit(built, loopback_hub, tmp_path):
+    output_of(APP, "push", "tiny-sky", "--root", built)
+    commit = loopback_hub.repos["galaxyds/tiny_sky"].branches["main"]
+    loopback_hub.requests.clear()
+    output_of(APP, "fetch", "tiny-sky", "--all-configs", "--root", tmp_path / "here")
+    paths = [request.path for request in loopback_hub.requests]
+    assert [path for path in paths if "/resolve/" not in path] == [
+        "/api/datasets/galaxyds/tiny_sky/revision/main"
+    ]
+    assert all(f"/resolve/{commit}/" in path for path in paths[1:])
+
+
+def test_words_of_a_hub_are_shown_on_one_line(built, loopback_hub, tmp_path):
+    output_of(APP, "push", "tiny-sky", "--root", built)
+    repo = loopback_hub.repos["galaxyds/tiny_sky"]
+    files = repo.commits[repo.branches["main"]]
+    manifest = json.loads(files["extended/manifest.json"].data)
+    manifest["warnings"] = ["\x1b]0;owned\x07\nFetched everything, verified"]
+    files["extended/manifest.json"] = replace(
+        files["extended/manifest.json"], data=json.dumps(manifest).encode()
+    )
+    repo.tags["v0\x1b[31m"] = repo.branches["main"]
+    told = output_of(APP, "fetch", "tiny-sky", "--root", tmp_path / "here")
+    told += output_of(APP, "push", "tiny-sky", "--root", built, "--dry-run", "--repo", "a/b")
+    assert "note         ]0;owned Fetched everything, verified" in told.splitlines()
+    with pytest.raises(UsageError):  # the tag is there with another manifest
+        output_of(APP, "push", "tiny-sky", "--root", built)
+    shown = CliRunner().invoke(APP, ["push", "tiny-sky", "--root", str(built)]).output
+    assert "v0 [31m, v1.2.0" in shown
+    assert "\x1b" not in told + shown
 
 
 @pytest.mark.parametrize("verb", ["push", "fetch"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import socket
@@ -15,6 +16,7 @@ from galaxyds.errors import DatasetNotFoundError, UsageError
 from galaxyds.publish import repository
 from galaxyds.specs import get_spec
 from galaxyds_cli import serve
+from galaxyds_cli.console import Once
 from tests.cli.verb import output_of
 from tests.serve.running import LABELLED, MAIN, clean, make_specs, running
 from tests.small_build import SPEC, make_build
@@ -120,6 +122,25 @@ def test_where_nothing_is_built_the_build_command_is_quoted(tmp_path):
     with pytest.raises(DatasetNotFoundError, match="run galaxyds build sdss-qso") as caught:
         output_of(app, "--root", tmp_path)
     assert caught.value.exit_code == 3
+
+
+def test_the_terminal_has_a_line_once_and_an_error_that_lasts_once_a_minute():
+    told = Once()
+
+    def passes(level, text, second):
+        record = logging.LogRecord("galaxyds", level, "", 0, "%s", (text,), None)
+        record.created = second
+        return told.filter(record)
+
+    for level, again in ((logging.WARNING, False), (logging.ERROR, True)):
+        name = str(level)
+        assert [passes(level, name, second) for second in (0, 59, 61, 62)] == [
+            True, False, again, False,
+        ]  # fmt: skip
+    assert (
+        sum(passes(logging.ERROR, f"request {number} failed", 63) for number in range(5000)) == 5000
+    )
+    assert len(told._told) <= 1000  # weeks of lines are not kept
 
 
 def test_a_short_token_is_refused(root, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+from pathlib import Path
 
 import pytest
 import typer
@@ -28,7 +29,7 @@ def home(tmp_path, monkeypatch):
 
 def test_a_report_is_written_here_and_named(home):
     said = output_of(APP, "tiny-sky", "--root", home)
-    assert said.strip() == "tiny_sky_extended.html"
+    assert said.strip() == str(Path.cwd() / "tiny_sky_extended_1.2.0.html")
     assert (home.parent / said.strip()).read_text().startswith("<!doctype html>")
 
 
@@ -51,14 +52,14 @@ def test_no_browser_is_no_failure(home, monkeypatch):
     monkeypatch.delenv("DISPLAY", raising=False)
     done = CliRunner().invoke(APP, ["tiny-sky", "--root", str(home), "--open"])
     assert done.exit_code == 0
-    assert "no browser could be started: open tiny_sky_extended.html" in done.output
+    assert "no browser could be started: open tiny_sky_extended_1.2.0.html" in done.output
 
 
 def test_a_mistake_is_told(home, monkeypatch):
     with pytest.raises(DatasetNotFoundError, match="galaxyds build tiny-sky"):
         output_of(APP, "tiny-sky", "--root", home / "other")
     (home.parent / "file").write_text("")
-    with pytest.raises(StorageError):
+    with pytest.raises(StorageError, match=r"choose another --output$"):
         output_of(APP, "tiny-sky", "--root", home, "-o", home.parent / "file" / "a.html")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +69,9 @@ def test_the_citation_file_is_of_this_version():
     assert {"cff-version", "message", "title", "authors", "version", "license"} <= set(top)
     assert top["cff-version"] == "1.2.0"
     assert top["version"] == galaxyds.__version__
-    assert top["license"] in (ROOT / "pyproject.toml").read_text("utf-8")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert top["license"] == project["license"]
+    assert top["title"].strip('"').partition(":")[0] == project["name"]
     assert f"version = {{{galaxyds.__version__}}}" in (ROOT / "docs/citing.md").read_text("utf-8")
 
 

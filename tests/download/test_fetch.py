@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from galaxyds.download import fetch
@@ -28,7 +31,7 @@ from galaxyds.refs import DatasetRef
 from galaxyds.spec import ExtraSplit, Split
 from galaxyds.store import read_manifest, sha256, verify
 from tests.servers import Fault
-from tests.servers.hub import Blob
+from tests.servers.hub import Blob, Elsewhere
 from tests.small_build import SPEC, make_build
 
 ID = "galaxyds/tiny_sky"
@@ -186,6 +189,15 @@ HOSTILE = {
     "shape": set_to("shape", [3, 8, 9]),
     "declaration": set_to("spec_digest", "0" * 64),
     "type": set_to("rows", "many"),
+    "more rows than pixels": set_to("rows", 6_000_000),
+    "more rows than the splits": set_to("rows", 59),
+    "negative rows": set_to("rows", -60),
+    "many files": lambda m: m["files"].update(
+        {
+            f"hub/extended/test-{k:05}-of-20001.parquet": {"bytes": 1, "sha256": "0" * 64}
+            for k in range(20_001)
+        }
+    ),
 }
 
 
@@ -221,10 +233,28 @@ def test_catalogue_and_shards_of_different_builds_do_not_fit(published, tmp_path
 
     spoiled(loopback_hub, "/manifest.json", apply)
     with pytest.raises(
-        DataIntegrityError, match=r"does not hold the objects|checks of the fetched"
+        DataIntegrityError, match=r"make no build, nothing is kept: .* does not hold the objects"
     ):
         fetch(TINY, SPEC, home=tmp_path / "here")
     assert hashes(tmp_path / "here") == {}
+
+
+def test_a_catalogue_of_equal_rows_is_told_with_its_place(published, tmp_path, loopback_hub):
+    place = tmp_path / "catalog.parquet"
+    known = pq.read_table(published / "tiny_sky/extended/1.2.0/catalog.parquet")
+    pq.write_table(known.take([0] * len(known)), place)
+
+    def apply(data):
+        manifest = json.loads(data)
+        record = {"bytes": place.stat().st_size, "sha256": sha256(place)}
+        manifest["files"]["catalog.parquet"] = record
+        return json.dumps(manifest).encode()
+
+    spoiled(loopback_hub, "/catalog.parquet", lambda data: place.read_bytes())
+    spoiled(loopback_hub, "/manifest.json", apply)
+    with pytest.raises(DataIntegrityError, match=r"/datasets/galaxyds/tiny_sky at commit .* make"):
+        fetch(TINY, SPEC, home=tmp_path / "here")
+    assert not any(p.suffix == ".parquet" for p in (tmp_path / "here").rglob("*"))
 
 
 def test_other_bytes_of_the_same_pixels_are_told(published, tmp_path, loopback_hub):
@@ -300,6 +330,84 @@ def test_a_full_disk_is_noticed_before_anything_comes(
     assert shards(loopback_hub) == []
 
 
+def test_the_token_stays_on_the_hub(published, tmp_path, loopback_hub, monkeypatch):
+    """A hub may name other hosts: for chunks (Xet), for large files, for the next page."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", False)
+    with Elsewhere(loopback_hub) as other:
+        loopback_hub.elsewhere = other.url.replace("127.0.0.1", "localhost")
+        fetch(TINY, SPEC, home=tmp_path / "here")
+        assert len(other.requests) == 4  # the large files
+        assert other.tokens() == []
+    assert hashes(tmp_path / "here") == hashes(published)
+
+
+def test_what_was_planted_in_a_left_folder_is_removed(published, tmp_path, loopback_hub):
+    outside, work = tmp_path / "outside", tmp_path / "here/.work/tiny_sky/extended/1.2.0"
+    kept = outside / "catalog.parquet"
+    kept.parent.mkdir()
+    kept.write_bytes(b"mine")
+    build = work / "download.abcd1234/build"
+    (build / "hub/extended/train-00000-of-00001.parquet").mkdir(parents=True)
+    (build / "hub/README.md").symlink_to(kept)
+    (build / "catalog.parquet").symlink_to(kept)
+    (build.parent / "came").symlink_to(outside)
+    (work / "download.0a").symlink_to(outside)
+    fetch(TINY, SPEC, home=tmp_path / "here")
+    assert hashes(tmp_path / "here") == hashes(published)
+    assert {p.name: p.read_bytes() for p in outside.iterdir()} == {"catalog.parquet": b"mine"}
+
+
+def test_a_linked_folder_is_not_written_through(published, tmp_path, loopback_hub):
+    outside, work = tmp_path / "outside", tmp_path / "here/.work/tiny_sky/extended/1.2.0"
+    outside.mkdir()
+    (work / "download.abcd1234").mkdir(parents=True)
+    (work / "download.abcd1234/build").symlink_to(outside)
+    fetch(TINY, SPEC, home=tmp_path / "here")
+    assert hashes(tmp_path / "here") == hashes(published)
+    assert list(outside.iterdir()) == []
+
+
+def test_what_lies_in_the_way_is_named_before_anything_comes(published, tmp_path, loopback_hub):
+    target = tmp_path / "here/tiny_sky/extended/1.2.0"
+    target.mkdir(parents=True)
+    (target / "notes.txt").write_text("mine")
+    with pytest.raises(StorageError, match=r"1\.2\.0 is there and is no build.*move it away"):
+        fetch(TINY, SPEC, home=tmp_path / "here")
+    assert shards(loopback_hub) == []
+
+
+def test_a_file_that_cannot_be_written_is_named(published, tmp_path, loopback_hub, recwarn):
+    """The system refuses to let a file grow, as a full disk would."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
+    try:
+        with pytest.raises(StorageError, match=r"came/extended/.*\.parquet.*ulimit -f") as caught:
+            fetch(TINY, SPEC, home=tmp_path / "here")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert caught.value.exit_code == 8
+    assert not [w for w in recwarn if issubclass(w.category, UserWarning)]
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP], ids=["ENOLCK", "EOPNOTSUPP"])
+def test_where_locks_fail_it_goes_on(published, tmp_path, loopback_hub, monkeypatch, number):
+    def fail(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("fcntl.flock", fail)
+    fetch(TINY, SPEC, home=tmp_path / "here")
+    assert hashes(tmp_path / "here") == hashes(published)
+
+
+def test_a_password_in_the_address_is_not_shown(tmp_path, loopback_hub, closed_url, monkeypatch):
+    address = closed_url.replace("http://", "http://somebody:SECRETPW@")
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
+    with pytest.raises(ArchiveError, match=r"http://127\.0\.0\.1:\d+/datasets") as caught:
+        fetch(TINY, SPEC, home=tmp_path / "here")
+    assert "SECRETPW" not in caught.value.message + repr(caught.value.values)
+    assert "somebody" not in caught.value.message
+
+
 def test_a_cut_connection_goes_on_by_itself(published, tmp_path, loopback_hub):
     loopback_hub.fail(Fault("cut", where="resolve", after=0), Fault("cut", where="train", after=99))
     fetch(TINY, SPEC, home=tmp_path / "here")
@@ -368,5 +476,5 @@ def test_killed_in_the_middle_it_goes_on(published, tmp_path, loopback_hub):
     first = shards(loopback_hub)
     outputs([start(loopback_hub, tmp_path / "here")])
     assert hashes(tmp_path / "here") == hashes(published)
-    assert first == ALL[:1]
-    assert sorted(shards(loopback_hub)) == ALL
+    assert first == ALL[:2]
+    assert sorted(shards(loopback_hub)) == sorted([*ALL, ALL[1]])

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -54,6 +55,17 @@ def test_the_folder_of_a_living_process_is_left_alone(tmp_path):
 def test_that_of_a_dead_one_is_taken_over(tmp_path):
     left(tmp_path, f"download.{HOST}.{dead_process()}.0a")
     assert taken(tmp_path) != []
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no /proc")
+def test_the_number_of_a_living_process_alone_is_not_enough(tmp_path):
+    """In containers the same numbers come again: when it began decides."""
+    left(tmp_path, f"download.{HOST}.{os.getppid()}-1.0a")
+    assert taken(tmp_path) != []
+    began = Path(f"/proc/{os.getppid()}/stat").read_text().rpartition(")")[2].split()[19]
+    folder = left(tmp_path, f"download.{HOST}.{os.getppid()}-{began}.0a")
+    assert taken(tmp_path) == []
+    assert folder.exists()
 
 
 def test_that_of_another_machine_only_if_it_is_old(tmp_path):

@@ -211,7 +211,7 @@ def test_indices_follow_the_protocol_of_sequences(train):
         ({"split": "train", "columns": "redshift"}, "must be a list"),
         (
             {"split": "train", "columns": ["row_r"]},
-            "no column row_r: see: galaxyds info tiny-sky --columns",
+            "no column row_r: see galaxyds info tiny-sky --columns",
         ),
         ({"split": "train", "config": "extnded"}, "extended, baseline"),
     ],

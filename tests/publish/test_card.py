@@ -101,9 +101,10 @@ def test_markup_is_off(hostile):
     assert not shown.startswith(("#", "-"))
     assert "](" not in shown.replace("\\](", "")
     assert code(hostile).count("`") == 2
-    opening, line, closing = code_block(hostile, "sql")
+    opening, *lines, closing = code_block(hostile, "sql")
     assert (opening, closing) == ("```sql", "```")
-    assert "`" not in line
+    assert len(lines) == hostile.count("\n") + 1
+    assert not set("`\x1b\x00\n") & set("".join(lines))
 
 
 def test_hostile_texts_leave_the_head_alone():

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import pickletools
+import subprocess
 import sys
 import tarfile
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -27,6 +30,7 @@ WITH_DEC = dataclasses.replace(
     columns=(
         *SPEC.columns,
         Column(name="dec", dtype="float64", unit="deg", archive="b.dec", description="Dec"),
+        Column(name="nothing", dtype="float64", archive="b.nothing", description="-0.0 always"),
     ),
 )
 
@@ -42,12 +46,13 @@ def pixels():
 def source(tmp_path_factory):
     described = manifest(WITH_DEC)
     target = build_path(tmp_path_factory.mktemp("home"), "tiny-sky", "extended", described.version)
-    dec = pa.array(np.linspace(-80, 80, ROWS))
+    dec, nothing = pa.array(np.linspace(-80, 80, ROWS)), pa.array(np.full(ROWS, -0.0))
+    known = table(ROWS).append_column("dec", dec).append_column("nothing", nothing)
     write_product(
         target,
         spec=WITH_DEC,
         manifest=described,
-        table=table(ROWS).append_column("dec", dec),
+        table=known,
         blocks=iter([pixels()]),
     )
     build = BuildDirectory(path=target, manifest=read_manifest(target / "manifest.json"))
@@ -116,6 +121,24 @@ def test_webdataset_is_plain_and_the_same_every_time(source, tmp_path):
                     list(pickletools.genops(data))
 
 
+def test_webdataset_has_infinity_in_words_and_every_reader_of_json_takes_it(source, tmp_path):
+    columns = dict(source.columns)
+    columns["redshift"] = columns["redshift"].copy()
+    columns["redshift"][:3] = np.inf, -np.inf, np.nan
+    out = write(dataclasses.replace(source, columns=columns), tmp_path / "out", "webdataset")
+    found = {}
+    for path in out.glob("*.tar"):
+        with tarfile.open(path) as tar:
+            for member in tar:
+                if member.name.endswith(".json"):
+                    told = msgspec.json.decode(tar.extractfile(member).read())  # strict
+                    found[told["object_id"]] = told["redshift"]
+    first = [found[int(one)] for one in columns["object_id"][:4]]
+    assert first[:3] == ["Infinity", "-Infinity", None]
+    assert [float(word) for word in first[:2]] == [np.inf, -np.inf]
+    assert first[3] == columns["redshift"][3]
+
+
 def test_zarr_reads_back_equal(source, tmp_path):
     import zarr
 
@@ -124,8 +147,12 @@ def test_zarr_reads_back_equal(source, tmp_path):
     columns = read_columns(source.build.images)
     assert set(group.array_keys()) == {*columns, "image", "band"}
     assert group["image"][:].tobytes() == pixels().tobytes()
+    assert np.signbit(columns["nothing"]).all()
     for name, values in columns.items():
-        np.testing.assert_array_equal(group[name][:], values)
+        if values.dtype.kind in "biuf":  # bit by bit: 0.0 == -0.0
+            assert group[name][:].tobytes() == values.tobytes(), name
+        else:
+            np.testing.assert_array_equal(group[name][:], values)
         assert group[name].metadata.dimension_names == ("object",)
     image = group["image"]
     assert (image.chunks[0], image.shards[0]) == (2, 8)
@@ -203,6 +230,22 @@ def test_an_interrupted_export_leaves_nothing(source, tmp_path, form):
     with pytest.raises(KeyboardInterrupt):
         write(source, tmp_path / "out", form, progress=stop)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_export_left_is_removed_and_what_a_living_one_writes_stays(source, tmp_path):
+    ended, zombie = (subprocess.Popen([sys.executable, "-S", "-c", ""]) for _ in range(2))
+    ended.wait(60)
+    os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT)
+    numbers = [ended.pid, os.getpid(), *([zombie.pid] if sys.platform == "linux" else [])]
+    left = [tmp_path / f".out.{number}-0123abcd.tmp" for number in numbers]
+    living, other = f".out.{os.getppid()}-0123abcd.tmp", f".out2.{ended.pid}-0123abcd.tmp"
+    kept = [tmp_path / name for name in (living, other, "out.1-0.tmp", ".out.tmp")]
+    for folder in (*left, *kept):
+        folder.mkdir()
+        (folder / "half.tar").write_bytes(b"0")
+    write(source, tmp_path / "out", "webdataset")
+    zombie.wait(60)
+    assert set(tmp_path.iterdir()) == {*kept, tmp_path / "out"}
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from galaxyds.errors import ArchiveError, CredentialsError, DataIntegrityError, 
 from galaxyds.publish.push import OTHER, builds_to_push, check_plan, plan_push, push
 from galaxyds.refs import DatasetRef
 from tests.servers import Fault
+from tests.servers.hub import Elsewhere
 from tests.small_build import SPEC, images, make_build, table
 
 ID = "galaxyds/tiny_sky"
@@ -83,7 +84,7 @@ def test_pushed_again_nothing_is_sent(home, loopback_hub):
     before = len(loopback_hub.requests)
     again = pushed(home)
     assert (again.commit, again.files, again.bytes) == (first.commit, 0, 0)
-    assert {r.method for r in loopback_hub.requests[before:]} == {"GET", "HEAD"}
+    assert {r.method for r in loopback_hub.requests[before:]} == {"GET"}
 
 
 def test_a_rehearsal_needs_neither_hub_nor_token(home, loopback_hub, monkeypatch, closed_url):
@@ -152,6 +153,15 @@ def test_a_config_on_main_does_not_vanish(home, loopback_hub):
     assert loopback_hub.repos[ID].branches == {"main": commit}
     with pytest.raises(UsageError, match=r"write tiny-sky:1\.2\.0"):
         builds_to_push(home, DatasetRef("tiny-sky", "extended", "1.2.0"), SPEC)
+
+
+def test_a_copied_folder_is_not_pushed_beside_its_original(home, caplog):
+    build = home / "tiny_sky" / "extended" / "1.2.0"
+    shutil.copytree(build, build.with_name("1.1.9-backup"))
+    chosen = builds_to_push(home, DatasetRef(SPEC.name), SPEC)
+    assert [one.manifest.config for one in chosen] == ["extended", "baseline"]
+    assert chosen[0].path == build
+    assert "1.1.9-backup is left out" in caplog.text
 
 
 def test_a_partial_build_needs_a_word(tmp_path, loopback_hub):
@@ -223,6 +233,100 @@ def test_a_push_cut_before_its_tag_makes_no_second_commit(home, loopback_hub):
     assert pushed(home).commit == head
     assert repo.tags == {"v1.2.0": head}
     assert len(repo.commits) == 2
+
+
+class At:
+    """Does something at a step of a push, once."""
+
+    def __init__(self, name, state, action):
+        self.step, self.action = (name, state), action
+
+    def stage(self, name, state, detail=""):
+        if (name, state) == self.step:
+            self.step = None
+            self.action()
+
+    def progress(self, done, total, unit):
+        pass
+
+
+@pytest.fixture
+def others(home, tmp_path):
+    """The same version, built again with other numbers."""
+    root = shutil.copytree(home, tmp_path / "others")
+    make_build(root, seed=1, replace=True)
+    return root
+
+
+def test_of_two_pushes_of_a_version_the_first_stands(home, others, loopback_hub):
+    late, early = planned(home), planned(others)
+    commit = push(early).commit
+    with pytest.raises(UsageError, match="a version is never changed"):
+        push(late)
+    repo = loopback_hub.repos[ID]
+    assert (repo.branches, repo.tags) == ({"main": commit}, {"v1.2.0": commit})
+
+
+def test_a_push_in_the_middle_of_another_stands(home, others, loopback_hub):
+    late, early = planned(home), planned(others)
+    with pytest.raises(ArchiveError, match="the hub answers 412"):
+        push(late, watcher=At("upload", "done", lambda: push(early)))
+    repo = loopback_hub.repos[ID]
+    assert repo.branches["main"] == repo.tags["v1.2.0"]
+    with pytest.raises(UsageError, match="a version is never changed"):
+        pushed(home)
+
+
+@pytest.mark.parametrize("same", [True, False], ids=["same contents", "other contents"])
+def test_a_tag_that_is_there_meanwhile_is_compared(home, loopback_hub, monkeypatch, same):
+    plan = planned(home)
+    real, repos = plan.hub.api.create_tag, loopback_hub.repos
+
+    def later(*arguments, **options):
+        repo = repos[ID]
+        first = next(iter(repo.commits))
+        repo.tags["v1.2.0"] = repo.branches["main"] if same else first
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(plan.hub.api, "create_tag", later)
+    if same:
+        assert push(plan).commit == repos[ID].branches["main"]
+        return
+    with pytest.raises(UsageError, match="a version is never changed"):
+        push(plan)
+
+
+def test_what_was_checked_is_what_is_published(home, loopback_hub):
+    """A small file that changes between its check and the commit."""
+    card = home / "tiny_sky/extended/1.2.0/hub/README.md"
+    was = card.read_bytes()
+    sent = push(planned(home), watcher=At("upload", "done", lambda: card.write_bytes(b"evil")))
+    assert loopback_hub.repos[ID].commits[sent.commit]["extended/README.md"].data == was
+    for config in ("extended", "baseline"):
+        build = make_build(home, spec=NEWER, config=config)
+    change = At("upload", "started", lambda: (build / "hub/README.md").write_bytes(b"evil"))
+    plan = planned(home, spec=NEWER)
+    with pytest.raises(DataIntegrityError, match=r"README\.md changed while it was sent"):
+        push(plan, watcher=change)
+
+
+def test_the_token_stays_on_the_hub(home, loopback_hub, caplog):
+    """Pages of a listing, and where an upload is confirmed, may be named at another host."""
+    loopback_hub.page = 2
+    with Elsewhere(loopback_hub) as other:
+        loopback_hub.elsewhere = other.url.replace("127.0.0.1", "localhost")
+        pushed(home)
+        assert "/lfs/verify" in [request.path for request in other.requests]
+        assert other.tokens() == []
+        assert pushed(home).files == 0  # the listing is complete
+    assert "the hub wants the token to be sent to localhost" in caplog.text
+
+
+def test_nonsense_in_the_middle_of_a_push(home, loopback_hub):
+    for where, body in (("/preupload/", b"[]"), ("/info/lfs", b"5"), ("/commit/", b"[]")):
+        loopback_hub.fail(Fault("body", where=where, body=body))
+        with pytest.raises(ArchiveError, match="check the network"):
+            pushed(home)
 
 
 READ = """

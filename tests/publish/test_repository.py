@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 
 import pytest
 import yaml
@@ -86,6 +87,40 @@ def test_unknown_datasets_and_broken_manifests_are_left_out_with_a_warning(tmp_p
     assert list(repositories(tmp_path)) == ["tiny_sky"]
     assert "strange-sky" in caplog.text
     assert str(broken) in caplog.text
+
+
+@pytest.mark.parametrize("copy", ["0.bak", "1.2.0.bak"])
+def test_of_a_copied_build_the_one_in_its_place_is_taken_and_the_other_named(
+    tmp_path, caplog, copy
+):
+    build = make_build(tmp_path)
+    make_build(tmp_path, config="baseline")
+    alone = repositories(tmp_path)
+    shutil.copytree(build, build.parent / copy)
+    found = repositories(tmp_path)
+    assert found == alone
+    assert found["tiny_sky"].versions["v1.2.0"].builds[0].path == build
+    assert caplog.text.count("is left out") == 1
+    assert (
+        f"{build.parent / copy} is left out: {build} is tiny-sky/extended:1.2.0 too" in caplog.text
+    )
+    shutil.rmtree(build)
+    moved = repositories(tmp_path)["tiny_sky"]  # without the other a renamed folder is a build
+    assert [b.path.name for b in moved.main.builds] == [copy, "1.2.0"]
+
+
+def test_a_snapshot_is_taken_over_only_with_its_manifest_byte_by_byte(tmp_path):
+    manifest = make_build(tmp_path) / "manifest.json"
+    make_build(tmp_path, config="baseline", simulated=True)
+    one = repositories(tmp_path)["tiny_sky"]
+    again = repositories(tmp_path, earlier={"tiny_sky": one})["tiny_sky"]
+    assert all(again.versions[tag] is one.versions[tag] for tag in one.versions)
+    assert again.main is one.main
+    manifest.write_text(manifest.read_text() + " ")  # the same manifest in other bytes
+    later = repositories(tmp_path, earlier={"tiny_sky": one})["tiny_sky"]
+    assert later == repositories(tmp_path)["tiny_sky"]
+    assert later.versions["v1.2.0"] != one.versions["v1.2.0"]
+    assert later.versions["v1.2.0+simulated"] is one.versions["v1.2.0+simulated"]
 
 
 def test_names_survive_the_way_there_and_back(tmp_path):

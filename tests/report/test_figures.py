@@ -8,12 +8,10 @@ import re
 import numpy as np
 import pytest
 
-from galaxyds.report import words
 from galaxyds.report.columns import magnitudes, main_magnitudes
 from galaxyds.report.figures import magnitudes as draw_magnitudes
 from galaxyds.report.figures import redshifts
 from galaxyds.report.sheets import bands_with_data, choose, composite
-from galaxyds.report.svg import tick_texts, ticks
 from galaxyds.spec import Column
 from galaxyds.specs import get_spec, spec_names
 from tests.small_build import SPEC
@@ -73,20 +71,6 @@ def test_equal_and_missing_values_are_drawn():
     assert redshifts({"redshift": np.full(3, np.nan)}, SPEC) == []
 
 
-@pytest.mark.parametrize(
-    ("low", "high"), [(0, 1), (333.55, 333.7), (360.2, 359.8), (-7.1, -6.9), (0, 3e6), (2, 2)]
-)
-def test_ticks_are_round_told_apart_and_inside(low, high):
-    found = ticks(low, high, most=5)
-    assert 1 <= len(found) <= 6
-    assert all(min(low, high) - 1e-9 <= value <= max(low, high) + 1e-9 for value in found)
-    texts = tick_texts(found)
-    assert len(set(texts)) == len(texts)
-    for text, value in zip(texts, found, strict=True):
-        scale = {"k": 1e3, "M": 1e6}.get(text[-1], 1)
-        assert float(text.rstrip("kM").replace("−", "-")) * scale == pytest.approx(value)
-
-
 def test_thirds_of_the_redshifts_are_chosen_evenly():
     z = np.random.default_rng(1).permutation(90).astype(float)
     z[z == 89] = np.nan
@@ -97,6 +81,9 @@ def test_thirds_of_the_redshifts_are_chosen_evenly():
     assert (chosen[0], chosen[-1]) == (0, 88)
     assert sum(map(len, choose(None, 2, bands=5))) == 2
     assert choose(np.empty(0), 0, bands=5) == ()
+    unknown = choose(np.full(4, np.nan), 4, bands=5)
+    assert np.concatenate(unknown).tolist() == [0, 1, 2, 3]
+    assert np.concatenate(choose(np.array([2, -np.inf, 1, np.inf]), 4, bands=5)).tolist() == [2, 0]
     assert max(map(len, choose(z, 90, bands=40))) == 1
 
 
@@ -110,15 +97,3 @@ def test_the_composite_is_of_three_bands_in_one_unit():
 def test_the_mask_of_bands_is_read_bit_by_bit():
     found = bands_with_data(np.array([0b101, 0b010], "i2"), 3)
     assert found.tolist() == [[True, False, True], [False, True, False]]
-
-
-def test_words_for_people():
-    assert words.visible("a\n b\u202ec\x00") == r"a b\u202ec\u0000"
-    assert len(words.visible("x" * 9000)) == words.LONGEST
-    assert [words.share(x) for x in (0, 1, 0.00001, 0.0123, 0.5, None)] == [
-        "0 %", "100 %", "< 0.01 %", "1.23 %", "50.0 %", "–",
-    ]  # fmt: skip
-    assert words.size(1_234_567) == "1.2 MB"
-    assert words.link("https://example.org/a") == "https://example.org/a"
-    for bad in ("javascript:alert(1)", "http://[", "https://", "data:text/html,x", "//example.org"):
-        assert words.link(bad) == ""

@@ -8,6 +8,7 @@ import io
 import re
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from msgspec.structs import replace as changed
 from PIL import Image
@@ -243,3 +244,45 @@ def test_pixels_are_those_of_the_objects_that_are_drawn(build):
     rows = np.concatenate(drawn.groups)
     assert len(rows) == 18
     np.testing.assert_array_equal(drawn.images, images(60)[rows])
+
+
+def rendered_with(tmp_path, monkeypatch, rows, redshift):
+    """The page of a build whose redshifts are these."""
+    whole = table
+
+    def changed_table(rows, spec=SPEC, seed=0):
+        known = whole(rows, spec, seed)
+        column = pa.array(np.full(rows, redshift, "f4"))
+        return known.set_column(known.column_names.index("redshift"), "redshift", column)
+
+    monkeypatch.setattr("tests.small_build.table", changed_table)
+    if not rows:
+        empty = np.empty((0, *SPEC.image_shape()), "f4")
+        monkeypatch.setattr("tests.small_build.images", lambda *_: empty)
+    return Page(render(SPEC, opened(make_build(tmp_path, rows=rows))))
+
+
+def test_objects_without_redshifts_are_drawn_by_row(tmp_path, monkeypatch):
+    page = rendered_with(tmp_path, monkeypatch, 6, np.nan)
+    assert not page.all("section", id="redshifts")
+    assert len(page.all("img")) == 3
+    assert "in the order of their rows" in section(page, "cutouts")
+    assert "Cutouts at 2 objects" in page.all("img")[0].attributes["alt"]
+
+
+def test_a_build_without_objects_has_a_page(tmp_path, monkeypatch):
+    page = rendered_with(tmp_path, monkeypatch, 0, np.nan)
+    assert "Objects 0" in section(page, "figures")
+    assert not page.all("section", id="cutouts")
+    assert not page.all("img")
+
+
+@pytest.mark.parametrize(
+    ("url", "is_link"), [("https://example.org", True), ("https://user:pw@evil.example/", False)]
+)
+def test_an_address_that_deceives_is_no_link(build, url, is_link):
+    licence = dataclasses.replace(SPEC.licence, url=url)
+    page = Page(render(dataclasses.replace(SPEC, licence=licence), build))
+    targets = [each.attributes["href"] for each in page.all("a")]
+    assert [each for each in targets if not each.startswith("#")] == [url] * is_link
+    assert url in section(page, "terms")

@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 
+import pytest
+
 from galaxyds.serve.app import create_app
 from galaxyds.serve.guard import Policy, Tally
 from galaxyds.serve.index import Index
@@ -102,9 +104,9 @@ class Running:
 
 @contextmanager
 def running(
-    root: Path, specs: Path, folder: Path, *options: str, **environment: str
+    root: Path, specs: Path, folder: Path, *options: str, before: str = "", **environment: str
 ) -> Iterator[Running]:
-    """`galaxyds serve` on a free port; ended with SIGINT."""
+    """`galaxyds serve` on a free port, after Python of ``before``; ended with SIGINT."""
     path = os.pathsep.join(
         filter(None, (str(specs), str(REPOSITORY), os.environ.get("PYTHONPATH", "")))
     )
@@ -112,7 +114,8 @@ def running(
     out, err = folder / "out.txt", folder / "err.txt"
     with out.open("wb") as stdout, err.open("wb") as stderr:
         process = subprocess.Popen(
-            [sys.executable, "-c", MAIN, "serve", "--root", str(root), "--port", "0", *options],
+            [sys.executable, "-c", before + MAIN, "serve", "--root", str(root), "--port", "0",
+             *options],
             stdout=stdout, stderr=stderr, cwd=folder, env=clean(PYTHONPATH=path, **environment),
         )  # fmt: skip
     try:
@@ -123,12 +126,12 @@ def running(
 
 
 def _port(process: subprocess.Popen[bytes], out: Path, err: Path) -> int:
-    for _ in range(600):
+    for _ in range(3000):
         found = re.search(r"^Serving .*:(\d+) ", out.read_text(), re.MULTILINE)
         if found:
             return int(found[1])
         assert process.poll() is None, err.read_text()
-        time.sleep(0.1)
+        time.sleep(0.02)
     raise AssertionError(out.read_text() + err.read_text())
 
 
@@ -145,6 +148,11 @@ def in_thread(root: Path) -> Iterator[tuple[int, Tally]]:
         server.should_exit = True
         thread.join(20)
     assert not thread.is_alive()
+
+
+def our_lines(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What was logged by us; pytest sees loggers too that a terminal does not."""
+    return [one.getMessage() for one in caplog.records if one.name.startswith("galaxyds")]
 
 
 def client(code: str, folder: Path, url: str, *arguments: str, **environment: str) -> str:

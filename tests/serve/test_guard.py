@@ -66,7 +66,9 @@ def test_tokens():
 
 def test_no_secret_of_a_client_is_written_down(hub):
     header = {"Authorization": f"Bearer {SECRET}", "Cookie": SECRET, "User_Agent": SECRET}
-    for path in (SHARD, API, "/nothing", f"/{'a' * 5000}", "/datasets/%0d%0a/x"):
+    user = f"user:{SECRET}@localhost"
+    for path in (SHARD, API, "/nothing", f"/{'a' * 5000}", "/datasets/%0d%0a/x",
+                 f"http://{user}/x", f"ftp://{user}/x", f"{SECRET}/x"):  # fmt: skip
         hub.get(f"{path}?token={SECRET}", **header)
     hub.get(SHARD, Host="evil.example", **header)
     hub.get(f"{SHARD}?{SECRET}", "POST", SECRET.encode(), **header)
@@ -84,17 +86,17 @@ def test_log_lines_stay_lines(hub):
 
 
 LOAD = """
+import os
 from huggingface_hub import HfApi
 from datasets import load_dataset
-print("SHA", HfApi().dataset_info("galaxyds/tiny_two").sha)
-print("ROWS", load_dataset("galaxyds/tiny_two", split="train").num_rows > 0)
-"""
-REFUSED = """
-from datasets import load_dataset
+token = os.environ.pop("HF_TOKEN")
 try:
     load_dataset("galaxyds/tiny_two")
 except Exception as error:
-    print("REFUSED", type(error).__name__, "401" in str(error) or "401" in repr(error.__cause__))
+    print("REFUSED", type(error).__name__)
+os.environ["HF_TOKEN"] = token
+print("SHA", HfApi().dataset_info("galaxyds/tiny_two").sha)
+print("ROWS", load_dataset("galaxyds/tiny_two", split="train").num_rows > 0)
 """
 
 
@@ -106,7 +108,7 @@ def test_with_a_token_only_its_bearer_is_answered(root, specs, tmp_path):
         assert server.get(SHARD, Authorization=f"Bearer {TOKEN}")[0] == 200
         assert server.get("/healthz")[0] == 200
         out = client(LOAD, tmp_path / "in", server.url, HF_TOKEN=TOKEN)
+        assert "REFUSED" in out
         assert "ROWS True" in out
-        assert "REFUSED" in client(REFUSED, tmp_path / "out", server.url)
         assert TOKEN not in server.log()
         assert "HF_TOKEN=THE_TOKEN" in server.log()

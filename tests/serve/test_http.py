@@ -94,6 +94,26 @@ def test_what_is_not_there_is_named_as_the_client_knows_it(hub, path, code):
     assert ("x-repo-commit" in headers) == (code == "EntryNotFound")
 
 
+@pytest.mark.parametrize("name", ["a%0d%0ab", "README.md%0a", "%0aREADME.md"])
+def test_a_line_end_in_a_path_is_looked_up_as_any_other_character(hub, name):
+    status, headers, _ = hub.get(f"{DATA}/{name}")
+    assert (status, headers.get("x-error-code")) == (404, "EntryNotFound")
+    status, headers, _ = hub.get(f"{API}/revision/{name}")
+    assert (status, headers.get("x-error-code")) == (404, "RevisionNotFound")
+
+
+def test_an_address_may_name_the_host(hub, shard):
+    """As through a proxy; RFC 9112 has a server accept it, and that host counts."""
+    assert hub.get(f"{hub.url}{SHARD}")[::2] == (200, shard)
+    assert hub.get(f"HTTP://localhost{SHARD}", Host="evil.example")[0] == 200
+    assert hub.get(f"http://evil.example{SHARD}")[0] == 421
+    assert hub.get("http://localhost")[0] == hub.get("http://localhost?a=b")[0] == 200
+    for malformed in ("http://", f"http://user:pass@localhost{SHARD}", f"ftp://localhost{SHARD}"):
+        assert hub.get(malformed)[0] == 400
+    link = hub.get(f"http://localhost:1{API}/tree/main?limit=1")[1]["link"]
+    assert link.startswith("<http://localhost:1/api/")
+
+
 def test_a_labelled_version_is_another_revision(hub, root):
     quoted = f"v{LABELLED}".replace("+", "%2B")
     path = f"/datasets/galaxyds/tiny_sky/resolve/{quoted}/extended/manifest.json"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import shutil
+import socket
 import time
 from contextlib import suppress
 from http.client import HTTPConnection
@@ -15,7 +17,7 @@ import pytest
 from galaxyds.errors import DatasetNotFoundError
 from galaxyds.serve.guard import Policy, Tally
 from galaxyds.serve.index import FileChangedError, Index, StaleIndexError, open_file
-from tests.serve.running import in_thread
+from tests.serve.running import in_thread, our_lines
 from tests.small_build import make_build
 
 CATALOG = "extended/catalog.parquet"
@@ -92,7 +94,7 @@ def test_files_that_are_not_what_the_manifest_says_are_not_opened(tmp_path):
 @pytest.fixture
 def server(known, tmp_path):
     """A server in a thread, over builds that the test may change."""
-    make_build(tmp_path, 2000)
+    make_build(tmp_path, 20_000)
     with in_thread(tmp_path) as found:
         yield found
 
@@ -128,15 +130,74 @@ def test_a_client_that_leaves_half_way_leaves_no_open_file(server, tmp_path):
     connection.getresponse().read(10)
     connection.close()
 
-    def held():
-        with suppress(OSError):
-            links = [fd.readlink() for fd in Path("/proc/self/fd").iterdir() if fd.exists()]
-            return [link for link in links if link.is_relative_to(tmp_path)]
-
     until = time.monotonic() + 10
-    while held() != [] and time.monotonic() < until:
-        time.sleep(0.05)
-    assert held() == []
+    while held(tmp_path) and time.monotonic() < until:
+        time.sleep(0.02)
+    assert held(tmp_path) == []
+
+
+def held(folder):
+    """Files and folders below a folder that this process has open."""
+    links = []
+    for number in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):  # closed meanwhile
+            links.append(number.readlink())
+    return [link for link in links if link.is_relative_to(folder)]
+
+
+def test_a_folder_in_the_place_of_a_file_is_refused_and_closed(tmp_path):
+    build = make_build(tmp_path)
+    state = Index(tmp_path).state
+    (build / "catalog.parquet").unlink()
+    (build / "catalog.parquet").mkdir()
+    with pytest.raises(FileChangedError, match=r"catalog\.parquet is no plain file"):
+        opened(state)
+    assert held(tmp_path) == []
+
+
+def test_a_file_that_is_cut_while_it_is_sent_is_named_with_the_next_step(server, tmp_path, caplog):
+    port, _ = server
+    path = tmp_path / "tiny_sky/extended/1.2.0/hub/extended/train-00000-of-00001.parquet"
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.settimeout(20)
+        client.connect(("127.0.0.1", port))
+        name = f"/datasets/galaxyds/tiny_sky/resolve/main/extended/{path.name}"
+        client.sendall(f"GET {name} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        client.recv(1000)
+        os.truncate(path, 1000)
+        with suppress(ConnectionError):
+            while client.recv(1 << 20):
+                pass
+    (told,) = our_lines(caplog)
+    assert str(path) in told
+    assert told.endswith("run galaxyds verify tiny-sky/extended:1.2.0")
+
+
+def test_without_descriptors_the_client_is_told_to_come_back(server, monkeypatch, caplog):
+    real = os.open
+
+    def full(path, *arguments, **more):
+        if str(path).endswith("catalog.parquet"):
+            raise OSError(errno.EMFILE, "Too many open files")
+        return real(path, *arguments, **more)
+
+    monkeypatch.setattr(os, "open", full)
+    status, _ = get(server[0], f"/datasets/galaxyds/tiny_sky/resolve/main/{CATALOG}")
+    assert status == 503
+    assert "verify" not in caplog.text  # the file has no part in it
+
+
+def test_what_did_not_change_is_not_described_again(tmp_path, monkeypatch):
+    make_build(tmp_path)
+    index = Index(tmp_path, pause=0)
+    before = index.state.repositories["tiny_sky"].versions["v1.2.0"]
+    make_build(tmp_path, simulated=True, limit=90)
+    versions = index.refresh().repositories["tiny_sky"].versions
+    assert len(versions) == 2
+    assert versions["v1.2.0"] is before
+    make_build(tmp_path, replace=True, seed=5)
+    assert index.refresh().repositories["tiny_sky"].versions["v1.2.0"].commit != before.commit
 
 
 def test_a_request_that_fails_is_one_line_without_what_the_client_sent(caplog):

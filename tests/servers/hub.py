@@ -82,6 +82,10 @@ class HubEmulator(LoopbackServer):
         self.repos: dict[str, Repo] = {}
         self.large: dict[str, bytes] = {}
         self.gated: set[str] = set()
+        self.elsewhere = ""
+        """Another host, which this hub names wherever a hub may name an address."""
+        self.page = 1000
+        """Entries of a listing that come in one answer."""
         self.waiting = threading.Event()
         """Set when a request met a ``hold`` fault, which is never answered before the stop."""
         self._open = threading.Event()
@@ -165,7 +169,7 @@ class HubEmulator(LoopbackServer):
         objects: list[dict[str, Any]] = []
         for one in request.json()["objects"]:
             upload = {"href": f"{self.url}/lfs/{one['oid']}/{one['size']}", "header": {}}
-            verify = {"href": f"{self.url}/lfs/verify", "header": {}}
+            verify = {"href": f"{self.elsewhere or self.url}/lfs/verify", "header": {}}
             there = one["oid"] in self.large
             objects.append(one if there else {**one, "actions": {"upload": upload,
                                                                  "verify": verify}})  # fmt: skip
@@ -255,7 +259,14 @@ class HubEmulator(LoopbackServer):
         if folder and not files:
             return refused(404, f"{folder} does not exist", **{"X-Error-Code": "EntryNotFound"})
         deep = request.query.get("recursive", "").lower() == "true"
-        return as_json(list(entries(files, inside, deep=deep)))
+        found, first = list(entries(files, inside, deep=deep)), int(request.query.get("cursor", 0))
+        reply = as_json(found[first : first + self.page])
+        if first + self.page >= len(found):
+            return reply
+        following = (
+            f"{self.elsewhere or self.url}{request.path}?recursive=true&cursor={first + self.page}"
+        )
+        return replace(reply, headers={**reply.headers, "Link": f'<{following}>; rel="next"'})
 
     def resolve(self, request: Request, name: str, revision: str, path: str) -> Reply:
         if reply := self.denied(request, name):
@@ -267,13 +278,40 @@ class HubEmulator(LoopbackServer):
         blob = repo.commits[sha].get(path)
         if blob is None:
             return refused(404, "Entry not found", **{"X-Error-Code": "EntryNotFound"})
+        if self.elsewhere and blob.lfs and request.method == "GET":
+            return Reply(b"", 302, {"Location": f"{self.elsewhere}/{blob.sha256}"})
         tag = blob.sha256 if blob.lfs else blob.oid
         reply = ranged(request, blob.data)
         return replace(
             reply,
             headers={**reply.headers, "ETag": f'"{tag}"', "X-Repo-Commit": sha,
-                     "Content-Type": "application/octet-stream"},
+                     "Content-Type": "application/octet-stream", **self.xet(blob)},
         )  # fmt: skip
+
+    def xet(self, blob: Blob) -> dict[str, str]:
+        """What a hub says where a file can be had in chunks, for a token, at another host."""
+        if not self.elsewhere:
+            return {}
+        link = f'<{self.elsewhere}/auth>; rel="xet-auth"'
+        return {"X-Xet-Hash": blob.sha256, "Link": link, "X-Linked-Size": "5"}
+
+
+class Elsewhere(LoopbackServer):
+    """Another host: it has the large files of a hub, and notes who asks with a token."""
+
+    def __init__(self, hub: HubEmulator) -> None:
+        super().__init__()
+        self.hub = hub
+
+    def handle(self, request: Request) -> Reply:
+        blobs = [b for r in self.hub.repos.values() for files in r.commits.values()
+                 for b in files.values()]  # fmt: skip
+        found = [blob.data for blob in blobs if blob.sha256 == request.path[1:]]
+        return Reply(found[0]) if found else as_json({})
+
+    def tokens(self) -> list[str]:
+        """Paths that were asked for with a token."""
+        return [r.path for r in self.requests if "authorization" in r.headers]
 
 
 def entries(files: Files, inside: str, *, deep: bool) -> Iterable[dict[str, Any]]:

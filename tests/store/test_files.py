@@ -133,6 +133,11 @@ def test_a_killed_writer_leaves_only_a_name_that_is_passed_over(tmp_path):
     assert is_temporary(left)
 
 
+@pytest.mark.parametrize("name", [".x.tmp", "x.1-0123abcd.tmp", ".x.1-0123.tmp", ".x.1-0123abcd"])
+def test_names_of_other_programs_are_not_temporary(name):
+    assert not is_temporary(Path(name))
+
+
 def test_sha256_of_more_than_one_piece(tmp_path):
     data = os.urandom((1 << 20) + 17)
     (tmp_path / "x").write_bytes(data)

@@ -30,11 +30,17 @@ def test_another_build_is_taken_aloud(tmp_path, caplog):
     make_build(tmp_path, 40, simulated=True)
     limited = make_build(tmp_path, 30, limit=30)
     with caplog.at_level(logging.WARNING):
-        found = find(tmp_path, "tiny-sky/extended:1.2.0")
+        found = find(tmp_path, "tiny-sky/extended")
     assert found.path == limited
     assert "full dataset is not built" in found.notice
     assert "limited to 30 objects" in found.notice
     assert [record.getMessage() for record in caplog.records] == [found.notice]
+
+
+def test_a_version_never_means_a_partial_build(tmp_path):
+    make_build(tmp_path, 40, simulated=True)
+    with pytest.raises(DatasetNotFoundError, match=r"built here: 1\.2\.0\+simulated"):
+        find(tmp_path, "tiny-sky/extended:1.2.0")
 
 
 def test_a_version_with_its_label_means_that_build_without_a_warning(tmp_path, caplog):

@@ -7,7 +7,14 @@ written.
 from __future__ import annotations
 
 from galaxyds.publish.exports.croissant import CROISSANT
-from galaxyds.publish.exports.format import Format, Options, Source, open_source, write_export
+from galaxyds.publish.exports.format import (
+    Format,
+    Options,
+    Source,
+    open_source,
+    sweep,
+    write_export,
+)
 from galaxyds.publish.exports.hats import HATS
 from galaxyds.publish.exports.webdataset import WEBDATASET
 from galaxyds.publish.exports.zarr import ZARR
@@ -15,4 +22,4 @@ from galaxyds.publish.exports.zarr import ZARR
 FORMATS: dict[str, Format] = {one.name: one for one in (WEBDATASET, ZARR, HATS, CROISSANT)}
 """By name, as ``galaxyds export --format`` takes it."""
 
-__all__ = ["FORMATS", "Format", "Options", "Source", "open_source", "write_export"]
+__all__ = ["FORMATS", "Format", "Options", "Source", "open_source", "sweep", "write_export"]

@@ -60,6 +60,4 @@ def _take(source: Path, target: Path) -> None:
     shutil.copyfile(source, target)
 
 
-CROISSANT = Format(
-    name="croissant", summary="the hub folder with croissant.json", write=_write, size=_size
-)
+CROISSANT = Format(name="croissant", write=_write, size=_size)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from galaxyds.errors import StorageError, UsageError
 from galaxyds.publish.card import code, text
-from galaxyds.store.files import publishing_directory
+from galaxyds.store.files import process_of, publishing_directory
 from galaxyds.store.hdf5 import image_map, read_columns
 from galaxyds.store.layout import MANIFEST, BuildDirectory
+from galaxyds.store.processes import is_alive
 
 if TYPE_CHECKING:
     import numpy as np
@@ -77,8 +80,6 @@ class Format:
     ----------
     name : str
         As ``--format`` takes it.
-    summary : str
-        One phrase.
     write : callable
         Fill an empty folder: ``write(source, folder, options, progress)``.
     size : callable
@@ -86,7 +87,6 @@ class Format:
     """
 
     name: str
-    summary: str
     write: Callable[[Source, Path, Options, Progress], None]
     size: Callable[[Source, Options], int]
 
@@ -145,8 +145,35 @@ def write_export(
             "with --output or remove it",
             path=str(target),
         )
-    with publishing_directory(target) as folder:
+    sweep(target)
+    with publishing_directory(target, option="--output") as folder:
         form.write(source, folder, options, progress)
+
+
+def sweep(target: Path) -> None:
+    """Remove what killed exports of the same name have left beside it.
+
+    Parameters
+    ----------
+    target : pathlib.Path
+        A folder or file; what living processes of this machine write stays.
+    """
+    try:
+        beside = list(target.absolute().parent.iterdir())
+    except OSError:  # not made yet
+        return
+    for path in beside:
+        process = process_of(path)
+        if process is None or not path.name.startswith(f".{target.name}.{process}-"):
+            continue
+        # This process has begun nothing yet: in containers the numbers repeat.
+        if process != os.getpid() and is_alive(process):
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                path.unlink()
 
 
 def accompany(source: Source, folder: Path, *, form: str, reading: str) -> None:

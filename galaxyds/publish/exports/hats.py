@@ -181,9 +181,4 @@ def _reading(source: Source, *, images: bool) -> str:
     return "\n".join(lines)
 
 
-HATS = Format(
-    name="hats",
-    summary="HEALPix-partitioned catalogue for lsdb",
-    write=_write,
-    size=_size,
-)
+HATS = Format(name="hats", write=_write, size=_size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,11 +80,19 @@ def _samples(source: Source, rows: NDArray[np.int64]) -> Iterator[dict[str, Any]
 
 
 def _records(source: Source, rows: NDArray[np.int64]) -> Iterator[dict[str, Any]]:
-    """Values of each row as JSON has them: every number exactly, NaN as null."""
+    """Values of each row as JSON has them: every number exactly, NaN as null, infinity in words."""
     values = [column[rows].tolist() for column in source.columns.values()]
     for record in zip(*values, strict=True):
-        plain = (None if value != value else value for value in record)  # noqa: PLR0124 -- NaN
-        yield dict(zip(source.columns, plain, strict=True))
+        yield dict(zip(source.columns, map(_plain, record), strict=True))
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no word for NaN and infinity; these are the ones of protobuf's JSON."""
+    if not isinstance(value, float) or math.isfinite(value):
+        return value
+    if math.isnan(value):
+        return None
+    return "Infinity" if value > 0 else "-Infinity"
 
 
 def _reading(shards: list[str]) -> str:
@@ -99,6 +108,4 @@ def _reading(shards: list[str]) -> str:
     )
 
 
-WEBDATASET = Format(
-    name="webdataset", summary="tar shards per split for streaming", write=_write, size=_size
-)
+WEBDATASET = Format(name="webdataset", write=_write, size=_size)

@@ -147,4 +147,4 @@ def _reading(name: str) -> str:
     )
 
 
-ZARR = Format(name="zarr", summary="one group of chunked arrays", write=_write, size=_size)
+ZARR = Format(name="zarr", write=_write, size=_size)

@@ -85,7 +85,9 @@ def write_published(
     rows = [np.flatnonzero(splits == code) for code in range(len(SPLITS))]
     with ExitStack() as stack:
         # Entered together, so the six names appear when everything is written.
-        hidden = [stack.enter_context(publishing(path)) for path in (*pixels, *tables)]
+        hidden = [
+            stack.enter_context(publishing(path, option="--output")) for path in (*pixels, *tables)
+        ]
         _write_files(hidden[:3], images, rows=rows, columns=published, progress=progress)
         for path, chosen in zip(hidden[3:], rows, strict=True):
             _write_csv(path, {name: array[chosen] for name, array in published.items()})

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from galaxyds.metrics import METRICS, PDF_METRICS
-from galaxyds_models.leaderboard.text import shown
+from galaxyds.shown import visible
 
 Better = Literal["lower", "higher", "zero", ""]
 _MINUS = "\N{MINUS SIGN}"
@@ -105,7 +105,7 @@ def main_metrics(dataset: str) -> tuple[str, ...]:
 
 def column(name: str) -> Column:
     """Return how a metric is shown; one that galaxyds does not have as a plain number."""
-    label = _LABELS.get(name, shown(name.replace("_", " "), 40))
+    label = _LABELS.get(name, visible(name.replace("_", " "), 40))
     metric = METRICS.get(name) or PDF_METRICS.get(name)
     if metric is None:
         return Column(name=name, label=label)

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterable, Sequence
 from html import escape
 
+from galaxyds.shown import visible, web_link
 from galaxyds_models.leaderboard import words
 from galaxyds_models.leaderboard.collect import Board, Cell, Row
 from galaxyds_models.leaderboard.columns import Column
-from galaxyds_models.leaderboard.text import shown, web_link
 
 _MARKS = re.compile(r"([\\`*_{}\[\]()#+!|~@:-])")
 """What Markdown may take for markup; ``:``, ``@`` and ``-`` stop autolinks, mentions and rules."""
@@ -47,7 +47,7 @@ def markdown(boards: Iterable[Board]) -> str:
 
 def safe(text: str) -> str:
     """Return foreign text that Markdown, and HTML inside of it, shows as it is."""
-    return _MARKS.sub(r"\\\1", escape(shown(text), quote=False))
+    return _MARKS.sub(r"\\\1", escape(visible(text), quote=False))
 
 
 def _section(board: Board) -> list[str]:

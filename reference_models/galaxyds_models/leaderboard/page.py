@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from galaxyds.errors import missing_extra
+from galaxyds.shown import visible, web_link
 from galaxyds_models.leaderboard import figures, words
 from galaxyds_models.leaderboard.collect import Board, Cell, Row
 from galaxyds_models.leaderboard.columns import Column, column
-from galaxyds_models.leaderboard.text import shown, web_link
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -85,7 +85,7 @@ def write_page(folder: Path, boards: Sequence[Board]) -> Path:
     from galaxyds.store.files import publish_bytes
 
     path = folder / "index.html"
-    publish_bytes(path, page(boards).encode())
+    publish_bytes(path, page(boards).encode(), option="--output")
     return path
 
 
@@ -152,7 +152,7 @@ def _environment() -> Environment:
 def _shown(value: Any) -> Any:
     """Spell out what would be invisible in every text that a template prints."""
     is_text = isinstance(value, str) and not hasattr(value, "__html__")
-    return shown(value, _LONGEST) if is_text else value
+    return visible(value, _LONGEST) if is_text else value
 
 
 def _trusted(text: str) -> Any:

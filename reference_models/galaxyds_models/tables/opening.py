@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from galaxyds.catalog.cuts import apply_cuts
 from galaxyds.catalog.objects import parse_ids
 from galaxyds.catalog.splits import divide, hash_ids
-from galaxyds.errors import DataIntegrityError, UsageError
+from galaxyds.errors import DataIntegrityError, UsageError, did_you_mean
 from galaxyds.refs import to_kebab
 from galaxyds.store import sha256
 from galaxyds_models.objects import Floats, Ids, Objects, check_names, known, open_objects
@@ -84,8 +83,7 @@ def get_table(name: str) -> PhotometricTable:
         If there is none of that name; the nearest is offered.
     """
     if to_kebab(name) not in TABLES:
-        near = get_close_matches(to_kebab(name), TABLES, 1)
-        hint = f"did you mean {near[0]}? " if near else ""
+        hint = did_you_mean(to_kebab(name), TABLES)
         raise UsageError(
             f"there is no table '{name}': {hint}choose {', '.join(TABLES)}, or leave --table out "
             "for a dataset",

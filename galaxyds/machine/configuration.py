@@ -8,13 +8,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from galaxyds import settings
 from galaxyds.archives.redact import shown_url
-from galaxyds.archives.sdss_settings import Setting
-from galaxyds.config_file import edit
 from galaxyds.errors import UsageError, did_you_mean, one_line
-from galaxyds.settings import Resolved
+from galaxyds.machine.config_file import edit
+from galaxyds.settings import Resolved, Setting
 
 _SECRET = re.compile(r"(^|_)(user|password|passwd|token|secret|key|account)$")
 
@@ -148,12 +148,15 @@ def set_value(name: str, value: str) -> Row:
         If the file cannot be written.
     """
     setting = find_setting(name)
-    if _is_folder(setting) and value:
+    key = settings.key_of(setting.variable)
+    if not value.strip():
+        raise UsageError(f"{key} cannot be empty: galaxyds config unset {key} restores its default")
+    if wrong := problem(setting, value):
+        is_url = setting.variable.endswith("_URL")
+        shown = shown_url(value) if is_url else one_line(value, 120)
+        raise UsageError(f"{key} cannot be '{shown}': {wrong}")
+    if _is_folder(setting):
         value = str(Path(value).expanduser().absolute())
-    wrong = problem(setting, value)
-    if wrong:
-        raise UsageError(f"{settings.key_of(setting.variable)} cannot be '{one_line(value, 120)}': "
-                         f"{wrong}")  # fmt: skip
     edit(settings.config_file(), settings.key_of(setting.variable), value)
     return _row(setting)
 
@@ -193,14 +196,23 @@ def problem(setting: Setting, value: str) -> str:
     if one_line(value, len(value) + 1) != value.strip() or not value.isprintable():
         return "it must be one line of plain text"
     if setting.variable.endswith("_URL"):
-        if not value.startswith(("http://", "https://")):
-            return "it must be an http(s) URL"
-        return "accounts do not belong in a URL" if "@" in value.split("/")[2] else ""
+        return _problem_of_url(value)
     choices = _choices().get(setting.variable, ())
     if choices and value not in choices:
         return f"{did_you_mean(value, choices)}one of {', '.join(choices)}"
-    if _is_folder(setting) and value and Path(value).expanduser().is_file():
-        return "it is a file, not a folder"
+    if _is_folder(setting) and value and (wrong := settings.folder_problem(value)):
+        return f"it {wrong}"
+    return ""
+
+
+def _problem_of_url(value: str) -> str:
+    if wrong := settings.url_problem(value):
+        return f"it {wrong}"
+    parts = urlsplit(value)
+    if "@" in parts.netloc:
+        return "accounts do not belong in a URL"
+    if parts.query or parts.fragment:
+        return "it must end with its path: a query or fragment may hold a secret"
     return ""
 
 

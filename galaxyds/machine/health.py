@@ -1,7 +1,8 @@
 """What ``galaxyds doctor`` looks at: packages, the data home, accounts, the GPU, the archives.
 
 Every check is tried, not guessed, and leaves nothing behind.  A row says what was found and, where
-something is wrong, the next step.
+something is wrong, the next step; a check that fails itself is a row too.  Nothing but the standard
+library is needed until the packages were looked at.
 """
 
 from __future__ import annotations
@@ -10,14 +11,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from galaxyds import settings
-from galaxyds.errors import GalaxydsError, StorageError, UsageError, storage_error
-from galaxyds.versions import packages, system_versions
+from galaxyds.errors import GalaxydsError, UsageError, one_line, storage_error
+from galaxyds.machine.versions import Package, import_problem, packages, system_versions
 
 State = Literal["ok", "absent", "note", "BROKEN"]
 _LITTLE = 2 * 10**9
@@ -73,33 +74,59 @@ def examine(root: Path | None = None, *, offline: bool = False) -> Iterator[Chec
     Check
         In the order in which they are made; the network comes last.
     """
-    yield from check_packages()
-    yield from check_config()
-    yield from check_home(root)
-    yield from check_accounts()
-    yield check_gpu()
+    checks: list[tuple[str, Callable[[], Iterable[Check]]]] = [
+        ("versions", check_packages),
+        ("settings", check_config),
+        ("data home", lambda: check_home(root)),
+        ("accounts", check_accounts),
+        ("hardware", lambda: [check_gpu()]),
+    ]
     if not offline:
-        yield from check_archives()
+        checks.append(("archives", check_archives))
+    for area, check in checks:
+        yield from _guarded(area, check)
+
+
+def _guarded(area: str, check: Callable[[], Iterable[Check]]) -> Iterator[Check]:
+    """What a check finds; its own failure is a finding like any other."""
+    try:
+        yield from check()
+    except GalaxydsError as error:
+        yield _broken(area, "check", error)
+    except ImportError as error:
+        yield Check(area=area, name="check", state="BROKEN", code=2, told=one_line(str(error), 120),
+                    advice="install what is missing or broken above, then look again")  # fmt: skip
+    except Exception as error:  # one odd thing must not hide the others
+        told = one_line(f"{type(error).__name__}: {error}", 200)
+        yield Check(area=area, name="check", state="BROKEN", code=1, told=f"fails with {told}",
+                    advice="report it with the output of galaxyds doctor --json")  # fmt: skip
 
 
 def check_packages() -> Iterator[Check]:
-    """Versions; a required package that is missing or too old is broken."""
+    """Versions; a required package that is missing, broken or too old is broken."""
     for name, version in system_versions().items():
         yield Check(area="versions", name=name, state="ok", told=version)
-    for one in packages():
-        extra = "" if one.is_required else f" (extra {' or '.join(one.extras)})"
-        if one.version and not one.is_too_old:
-            yield Check(area="versions", name=one.name, state="ok", told=f"{one.version}{extra}")
-            continue
-        state: State = "BROKEN" if one.is_required else "note" if one.version else "absent"
-        had = f"{one.version}, older than {one.least}" if one.version else "not installed"
-        yield Check(area="versions", name=one.name, state=state, told=f"{had}{extra}",
-                    advice=one.install, code=2 if state == "BROKEN" else 0)  # fmt: skip
+    yield from map(_package, packages())
+
+
+def _package(one: Package) -> Check:
+    extra = "" if one.is_required else f" (extra {' or '.join(one.extras)})"
+    wrong = import_problem(one) if one.version else ""
+    if one.version and not one.is_too_old and not wrong:
+        return Check(area="versions", name=one.name, state="ok", told=f"{one.version}{extra}")
+    state: State = "BROKEN" if one.is_required else "note" if one.version else "absent"
+    had = f"{one.version}, older than {one.least}" if one.version else "not installed"
+    advice = one.install
+    if wrong and not one.is_too_old:
+        had = f"{one.version}, but cannot be imported: {wrong}"
+        advice = f"pip install --force-reinstall '{one.name}'"
+    return Check(area="versions", name=one.name, state=state, told=f"{had}{extra}", advice=advice,
+                 code=2 if state == "BROKEN" else 0)  # fmt: skip
 
 
 def check_config() -> Iterator[Check]:
     """The configuration file, and the values of all settings."""
-    from galaxyds.configuration import rows, strangers
+    from galaxyds.machine.configuration import rows, strangers
 
     path = settings.config_file()
     try:
@@ -126,7 +153,12 @@ def check_home(root: Path | None = None) -> Iterator[Check]:
     except UsageError as error:
         yield _broken("data home", "folder", error)
         return
-    existing = next(p for p in (home, *home.parents) if p.is_dir())
+    existing = next(p for p in (home, *home.parents) if p.exists())
+    if not existing.is_dir():
+        yield Check(area="data home", name="folder", state="BROKEN", code=8, told=f"{home}: "
+                    f"{existing} is a file, not a folder", advice="name another folder with --root "
+                    "or GALAXYDS_HOME")  # fmt: skip
+        return
     made = "" if home == existing else f" (not there yet: made by the first build in {existing})"
     yield Check(area="data home", name="folder", state="ok", told=f"{home}{made}")
     yield _space(existing)
@@ -187,7 +219,7 @@ def check_case(folder: Path) -> Check:
 
 def check_accounts() -> Iterator[Check]:
     """Accounts, present or absent; never what they are."""
-    from galaxyds.configuration import services
+    from galaxyds.machine.configuration import services
 
     for service in services():
         found = settings.find_account(service.archive)
@@ -222,7 +254,7 @@ def check_gpu() -> Check:
 
 def check_archives() -> Iterator[Check]:
     """Ask every archive once; none of them is needed by the simulated sky."""
-    from galaxyds.reach import UNKNOWN_HOST, endpoints, reach
+    from galaxyds.machine.reach import UNKNOWN_HOST, endpoints, reach
 
     try:
         answers = reach(endpoints())
@@ -249,8 +281,8 @@ def _space(existing: Path) -> Check:
 
 
 def _broken(area: str, name: str, error: GalaxydsError) -> Check:
-    told, _, advice = error.message.rpartition(": ")
-    code = 8 if isinstance(error, StorageError) else error.exit_code
+    advice = str(error.values.get("advice", ""))
+    told = error.message.removesuffix(advice).rstrip(":; ") if advice else error.message
     return Check(
-        area=area, name=name, state="BROKEN", told=told or advice, advice=advice, code=code
+        area=area, name=name, state="BROKEN", told=told, advice=advice, code=error.exit_code
     )

@@ -20,8 +20,7 @@ _SPECIAL = re.compile(r"(?<!\\)([&%#])")
 _KEY = re.compile(r"@\w+\{\s*([^,\s]+)")
 
 
-def _software(key: str, text: str, fields: str) -> Citation:
-    kind = "software" if key == "galaxyds" else "article"
+def _software(key: str, text: str, fields: str, *, kind: str = "article") -> Citation:
     return Citation(key=key, role="software", text=text, bibtex=f"@{kind}{{{key},\n{fields}\n}}")
 
 
@@ -38,6 +37,7 @@ GALAXYDS = _software(
         version=__version__,
         year="2026",
     ),
+    kind="software",
 )
 _ALWAYS = (
     _software(

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from galaxyds.errors import UsageError
-from galaxyds.plots import save
-from galaxyds.redshift_plots import plot_redshifts
+from galaxyds.plots import plot_redshifts, save
 
 
 def sample(rows=400, shift=0.02, seed=1):

@@ -43,7 +43,7 @@ class Reached:
 
 def endpoints() -> dict[str, str]:
     """Addresses in use, by the key of their setting; those that are no URL are left out."""
-    from galaxyds.configuration import known_settings, problem
+    from galaxyds.machine.configuration import known_settings, problem
     from galaxyds.settings import key_of, resolve
 
     urls = {}

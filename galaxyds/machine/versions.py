@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
 import platform
 import re
 from collections import Counter
 from dataclasses import dataclass, replace
 from importlib import metadata
+from importlib.util import find_spec
+
+from galaxyds._version import __version__
+from galaxyds.errors import one_line
 
 _NOT_FOR_USERS = frozenset({"all", "bench", "docs", "parity", "test"})
+_MODULES = {"scikit-learn": "sklearn"}
+"""Packages that are imported under another name than their own with an underscore."""
 _REQUIREMENT = re.compile(
     r"(?P<name>[\w.-]+)[^;]*?(?:>=\s*(?P<least>[\w.]+))?[^;>]*(?:;(?P<when>.*))?"
 )
@@ -44,6 +51,11 @@ class Package:
         return bool(self.version) and _release(self.version) < _release(self.least)
 
     @property
+    def module(self) -> str:
+        """Name under which it is imported."""
+        return _MODULES.get(self.name, self.name.replace("-", "_"))
+
+    @property
     def install(self) -> str:
         """Command that brings it."""
         wanted = f"galaxyds[{self.extras[0]}]" if self.extras else f"{self.name}>={self.least}"
@@ -75,10 +87,23 @@ def packages() -> tuple[Package, ...]:
     return tuple(sorted(ordered, key=lambda p: (not p.is_required, p.extras, p.name)))
 
 
+def import_problem(package: Package) -> str:
+    """Say why a package that is installed cannot be imported; empty if it can.
+
+    One that is required is imported; one that an extra brings, which may take seconds, is found.
+    """
+    try:
+        if package.is_required:
+            importlib.import_module(package.module)
+        elif find_spec(package.module) is None:
+            return f"no module {package.module}"
+    except Exception as error:  # a broken installation raises what it likes
+        return one_line(f"{type(error).__name__}: {error}", 120)
+    return ""
+
+
 def system_versions() -> dict[str, str]:
     """Versions of what is no package: galaxyds itself, Python, the HDF5 library, the system."""
-    from galaxyds import __version__
-
     return {
         "galaxyds": __version__,
         "python": platform.python_version(),
@@ -111,7 +136,7 @@ def _package(requirement: str) -> Package | None:
 
 def _version(name: str) -> str:
     try:
-        return metadata.version(name)
+        return metadata.version(name) or ""
     except metadata.PackageNotFoundError:
         return ""
 
@@ -125,6 +150,6 @@ def _release(version: str) -> tuple[int, ...]:
 def _hdf5() -> str:
     try:
         import h5py
-    except ImportError:
+    except Exception:  # a broken installation raises what it likes
         return "not there"
     return str(h5py.version.hdf5_version)

@@ -1,6 +1,6 @@
-"""Small SVG figures, coloured by the page's style; the same numbers give the same text.
+"""Small SVG figures for pages, coloured by their style; the same numbers give the same text.
 
-Only numbers and names of a declaration get into one, and names are escaped.
+Texts are escaped; a page's style knows the classes ``axis``, ``bars``, ``line``, ``dots``.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Frame:
         Data at the left and right, and at the bottom and top; the left may be the larger one.
     width, height : float
         Inner box in pixels.
-    left, bottom : float
+    left : float
         Room for labels beside it, in pixels.
     """
 
@@ -40,7 +40,6 @@ class Frame:
     width: float = 300.0
     height: float = 150.0
     left: float = 48.0
-    bottom: float = 36.0
 
     def px(self, value: float) -> float:
         """Pixels from the left of the picture."""
@@ -51,7 +50,14 @@ class Frame:
         return _TOP + self.height * (self.y[1] - value) / (self.y[1] - self.y[0])
 
 
-_TOP, _RIGHT = 8.0, 12.0
+_TOP, _RIGHT, _BOTTOM = 8.0, 12.0, 38.0
+_MARK = 4
+"""Pixels of the marks at the axes."""
+_EVERY_X, _EVERY_Y = 38, 32
+"""Pixels of an axis per mark, at least."""
+_SCALES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+_SMALL = 1e-4
+"""Largest number of an axis below which its numbers are written with exponents."""
 _FEW = 300
 """Points up to which each is drawn larger."""
 
@@ -71,7 +77,7 @@ def picture(width: float, height: float, alt: str, body: str) -> str:
 
 def framed(frame: Frame, alt: str, body: str, *, labels: tuple[str, str]) -> str:
     """Return a figure with its axes; ``labels`` are those of x and y."""
-    width, height = frame.left + frame.width + _RIGHT, _TOP + frame.height + frame.bottom
+    width, height = frame.left + frame.width + _RIGHT, _TOP + frame.height + _BOTTOM
     return picture(width, height, alt, body + "".join(_axes(frame, labels)))
 
 
@@ -79,14 +85,14 @@ def bars(frame: Frame, edges: Sequence[float], counts: Sequence[float]) -> str:
     """Draw a histogram as one filled outline."""
     floor = number(frame.py(frame.y[0]))
     start = number(frame.px(edges[0]))
-    return f'<path class="bars" d="M{start} {floor}{_steps(frame, edges, counts)}V{floor}z"/>'
+    return _path("bars", f"M{start} {floor}{_steps(frame, edges, counts)}V{floor}z")
 
 
 def outline(frame: Frame, edges: Sequence[float], counts: Sequence[float], series: int) -> str:
     """Draw a histogram as a line in the colour of a series."""
     floor = number(frame.py(frame.y[0]))
     path = f"M{number(frame.px(edges[0]))} {floor}{_steps(frame, edges, counts)}V{floor}"
-    return f'<path class="line s{series % COLORS}" d="{path}"/>'
+    return _path(f"line s{series % COLORS}", path)
 
 
 def _steps(frame: Frame, edges: Sequence[float], counts: Sequence[float]) -> str:
@@ -96,12 +102,19 @@ def _steps(frame: Frame, edges: Sequence[float], counts: Sequence[float]) -> str
     )
 
 
+def line(frame: Frame, points: Sequence[tuple[float, float]], kind: str) -> str:
+    """Draw straight lines from point to point; ``kind`` is their class."""
+    return _path(
+        kind, "M" + "L".join(f"{number(frame.px(x))} {number(frame.py(y))}" for x, y in points)
+    )
+
+
 def dots(places: NDArray[Any]) -> str:
     """Draw points; ``places`` are their pixels, shape (n, 2)."""
     rounded = np.unique(np.round(places, 1), axis=0)
     path = "".join(f"M{number(x)} {number(y)}h0" for x, y in rounded.tolist())
     few = " few" if len(rounded) <= _FEW else ""
-    return f'<path class="dots{few}" d="{path}"/>' if path else ""
+    return _path(f"dots{few}", path) if path else ""
 
 
 def ticks(low: float, high: float, most: int = 6) -> list[float]:
@@ -118,32 +131,36 @@ def ticks(low: float, high: float, most: int = 6) -> list[float]:
 def tick_texts(values: Sequence[float]) -> list[str]:
     """Write the numbers of ticks with the digits that tell them apart, thousands as k."""
     most = max((abs(value) for value in values), default=0.0)
-    scale, letter = next(((s, c) for s, c in ((1e6, "M"), (1e3, "k")) if most >= s), (1.0, ""))
+    scale, letter = next((each for each in _SCALES if most >= each[0]), (1.0, ""))
     step = min((abs(b - a) / scale for a, b in pairwise(values)), default=1.0)
-    digits = min(max(0, math.ceil(-math.log10(step) - 1e-9)), 9) if step > 0 else 0
+    digits = max(0, math.ceil(-math.log10(step) - 1e-9)) if step > 0 else 0
     # Halves of a rounded step (0.25 at a scale of thousands) need one digit more.
-    digits += round(step, digits) != round(step, 9)
-    texts = [f"{value / scale:.{digits}f}" for value in values]
+    digits += not math.isclose(round(step, digits), step)
+    form = f".{min(digits, 9)}f" if most >= _SMALL else ".6g"
+    texts = [f"{value / scale:{form}}" for value in values]
     bare = ("0" if float(text) == 0 else f"{text}{letter}" for text in texts)
     return [text.replace("-", "−") for text in bare]
 
 
 def _axes(frame: Frame, labels: tuple[str, str]) -> Iterator[str]:
-    left, right = number(frame.left), number(frame.left + frame.width)
-    top, floor = number(_TOP), number(_TOP + frame.height)
-    yield f'<path class="axis" d="M{left} {top}V{floor}H{right}"/>'
-    across = ticks(*frame.x, most=max(2, int(frame.width // 48)))
+    floor, right = _TOP + frame.height, frame.left + frame.width
+    yield _path("axis", f"M{number(frame.left)} {number(_TOP)}V{number(floor)}H{number(right)}")
+    across = ticks(*frame.x, most=max(2, int(frame.width // _EVERY_X)))
     for value, text in zip(across, tick_texts(across), strict=True):
-        yield _text(frame.px(value), _TOP + frame.height + 14, text, "middle")
-    up = ticks(*frame.y, most=max(2, int(frame.height // 32)))
+        yield _path("axis", f"M{number(frame.px(value))} {number(floor)}v{_MARK}")
+        yield _text(frame.px(value), floor + 15, text, "middle")
+    up = ticks(*frame.y, most=max(2, int(frame.height // _EVERY_Y)))
     for value, text in zip(up, tick_texts(up), strict=True):
-        yield f'<path class="axis" d="M{number(frame.left - 3)} {number(frame.py(value))}h3"/>'
+        yield _path("axis", f"M{number(frame.left)} {number(frame.py(value))}h-{_MARK}")
         yield _text(frame.left - 6, frame.py(value) + 4, text, "end")
-    middle = frame.left + frame.width / 2
-    yield _text(middle, _TOP + frame.height + 30, labels[0], "middle")
+    yield _text(frame.left + frame.width / 2, floor + 31, labels[0], "middle")
     if labels[1]:
-        turn = f"rotate(-90 11 {number(_TOP + frame.height / 2)})"
-        yield _text(11, _TOP + frame.height / 2, labels[1], "middle", turn=turn)
+        middle = _TOP + frame.height / 2
+        yield _text(11, middle, labels[1], "middle", turn=f"rotate(-90 11 {number(middle)})")
+
+
+def _path(kind: str, path: str) -> str:
+    return f'<path class="{kind}" d="{path}"/>'
 
 
 def _text(x: float, y: float, text: str, anchor: str, *, turn: str = "") -> str:

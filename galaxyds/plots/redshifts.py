@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from galaxyds.errors import UsageError
-from galaxyds.plots import figure_class
+from galaxyds.plots.figure import figure_class
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

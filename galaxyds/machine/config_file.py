@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,10 @@ from galaxyds.settings import read_config
 from galaxyds.store.files import publishing
 
 _TABLE = re.compile(r"\s*\[")
+_LINE = re.compile(r"[^\n]*\n|[^\n]+")
+"""A line with its end: a text in TOML may hold what str.splitlines takes for an end."""
+_PATIENCE = 10.0
+"""Seconds that another change of the file is waited for."""
 
 
 def edit(path: Path, key: str, value: str | None) -> None:
@@ -35,6 +42,12 @@ def edit(path: Path, key: str, value: str | None) -> None:
     StorageError
         If it cannot be written.
     """
+    target = path.resolve()  # a link to the file stays a link
+    with _alone(path, target):
+        _edit(path, target, key, value)
+
+
+def _edit(path: Path, target: Path, key: str, value: str | None) -> None:
     before = read_config(path)
     if value is None and key not in before:
         raise UsageError(f"{key} does not stand in {path}: nothing to take out; galaxyds config "
@@ -42,12 +55,12 @@ def edit(path: Path, key: str, value: str | None) -> None:
     after = {k: v for k, v in before.items() if k != key}
     if value is not None:
         after[key] = value
-    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    text = path.read_bytes().decode("utf-8") if path.is_file() else ""
     edited = edited_text(text, key, value)
     if _parsed(edited) != after:  # for example a value of several lines
         raise UsageError(f"{path} is written in a way that cannot be edited here: change {key} in "
                          "it by hand")  # fmt: skip
-    _write(path, edited)
+    _write(path, target, edited)
 
 
 def edited_text(text: str, key: str, value: str | None) -> str:
@@ -67,21 +80,34 @@ def edited_text(text: str, key: str, value: str | None) -> str:
     str
         The new text; a comment behind the old value is kept.
     """
-    lines = text.splitlines(keepends=True)
+    lines = _LINE.findall(text)
     end = next((n for n, line in enumerate(lines) if _TABLE.match(line)), len(lines))
     own = re.compile(rf"\s*[\"']?{re.escape(key)}[\"']?\s*=")
     there = next((n for n in range(end) if own.match(lines[n])), None)
     if value is None:
         return "".join(line for n, line in enumerate(lines) if n != there)
+    stop = "\r\n" if lines and lines[0].endswith("\r\n") else "\n"
     line = f"{key} = {json.dumps(value, ensure_ascii=False)}"
     if there is not None:
         comment = _comment(lines[there])
-        lines[there] = f"{line}{'  ' if comment else ''}{comment}\n"
+        lines[there] = f"{line}{'  ' if comment else ''}{comment}{stop}"
     else:
-        if end and not lines[end - 1].endswith("\n"):
-            lines[end - 1] += "\n"
-        lines.insert(end, f"{line}\n")
+        place = _place(lines, end)
+        if place and not lines[place - 1].endswith("\n"):
+            lines[place - 1] += stop
+        lines.insert(place, f"{line}{stop}")
     return "".join(lines)
+
+
+def _place(lines: list[str], end: int) -> int:
+    """Where a new key goes: before the first table, its comment and the blank lines above that."""
+    if end == len(lines):
+        return end
+    while end and lines[end - 1].lstrip().startswith("#"):
+        end -= 1
+    while end and not lines[end - 1].strip():
+        end -= 1
+    return end
 
 
 def _comment(line: str) -> str:
@@ -99,17 +125,43 @@ def _parsed(text: str) -> dict[str, Any] | None:
         return None
 
 
-def _write(path: Path, text: str) -> None:
-    target = path.resolve()  # a link to the file stays a link
+@contextmanager
+def _alone(path: Path, target: Path) -> Iterator[None]:
+    """Let one process after the other read, change and write the file."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(target.with_name(f".{target.name}.lock"), timeout=_PATIENCE)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout:
+        raise StorageError(f"another process is changing {path}: try again", path=str(path),
+                           advice="try again") from None  # fmt: skip
+    except NotImplementedError:  # a file system without locks
+        pass
+    except OSError as error:
+        raise _unwritable(path, error.strerror) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _write(path: Path, target: Path, text: str) -> None:
+    # What its owner made read-only would be replaced all the same, by a rename.
+    if target.exists() and not (target.stat().st_mode & 0o222 and os.access(target, os.W_OK)):
+        raise _unwritable(path, "it is read-only")
     try:
         with publishing(target) as temporary:
             temporary.write_bytes(text.encode())
             if target.exists():
                 shutil.copymode(target, temporary)
     except StorageError as error:
-        cause = getattr(error.__cause__, "strerror", None) or "unknown cause"
-        raise StorageError(
-            f"cannot write {path} ({cause}): correct its permissions, or name another file in "
-            "GALAXYDS_CONFIG",
-            path=str(path),
-        ) from error
+        raise _unwritable(path, getattr(error.__cause__, "strerror", None)) from error
+
+
+def _unwritable(path: Path, cause: str | None) -> StorageError:
+    advice = "correct its permissions, or name another file in GALAXYDS_CONFIG"
+    return StorageError(
+        f"cannot write {path} ({cause or 'unknown cause'}): {advice}", path=str(path), advice=advice
+    )

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 _WIDTHS = (10, 18, 7, 0)
 
 
+_NAMED = 4
+"""Checks up to which an advice names them all."""
+
+
 def doctor(
     *,
     root: Root = None,
@@ -49,7 +53,8 @@ def _show(checks: Sequence[Check], broken: Sequence[Check]) -> None:
         area = check.area
     _table(("area", "what", "state", "found"), rows)
     for advice, names in _advice(checks).items():
-        print(f"Next: {', '.join(names)}: {advice}")
+        who = ", ".join(names) if len(names) <= _NAMED else f"the {len(names)} above"
+        print(f"Next: {who}: {advice}")
     count = f"{len(broken)} thing{'' if len(broken) == 1 else 's'} broken"
     print(count if broken else "Nothing is broken: galaxyds build sdss-qso --preset tiny")
 

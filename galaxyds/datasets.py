@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from galaxyds.errors import UsageError
 from galaxyds.loaders import GalaxyDataset
-from galaxyds.refs import DatasetRef
+from galaxyds.refs import DatasetRef, to_kebab
 from galaxyds.specs import OWN, get_spec, spec_names
 
 __all__ = [
@@ -103,8 +103,8 @@ def dataset_class(name: str) -> type[GalaxyDataset]:
     DatasetNotFoundError
         If there is no such dataset.
     """
-    known = get_spec(name).name
-    return DATASETS[known] if known in DATASETS else _made(known)
+    known = to_kebab(name)
+    return DATASETS[known] if known in DATASETS else _made(get_spec(name).name)
 
 
 @functools.cache

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ try:
 except ImportError:  # not POSIX: every process keeps frames of its own
     fcntl = None  # type: ignore[assignment]
 
+_AGAIN = 0.02
+"""Seconds until a tile that somebody else holds is looked at again."""
 _RECORD = "frames.json"
 
 
@@ -85,14 +88,18 @@ class FrameCache:
                         os.utime(self._folder(tile) / _RECORD)
                     yield Held({band: there[band] for band in bands if band in there}, missing)
                     return
-            # Between the two locks another process may fetch, or remove: look again.
-            with _locked(self._lock(tile), alone=True):
-                there = self._read(tile)
-                if lacking := [band for band in bands if band not in there]:
-                    self._make_room(archive.tile_bytes(lacking), keep=tile)
-                    found, missing = self._fetch(archive, tile, lacking)
-                    self._write(tile, {**there, **found})
-                    self._make_room(0, keep=tile)
+            # Between the two locks another process may fetch, or remove: look again.  Whoever reads
+            # it meanwhile may do so for long, and is not waited for.
+            try:
+                with _locked(self._lock(tile), alone=True, wait=False):
+                    there = self._read(tile)
+                    if lacking := [band for band in bands if band not in there]:
+                        self._make_room(archive.tile_bytes(lacking), keep=tile)
+                        found, missing = self._fetch(archive, tile, lacking)
+                        self._write(tile, {**there, **found})
+                        self._make_room(0, keep=tile)
+            except BlockingIOError:
+                time.sleep(_AGAIN)
 
     def discard(self, tile: Tile, band: str) -> None:
         """Remove a frame that cannot be read, so that it is fetched afresh."""

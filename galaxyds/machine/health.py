@@ -7,8 +7,8 @@ library is needed until the packages were looked at.
 
 from __future__ import annotations
 
+import multiprocessing
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -24,13 +24,6 @@ State = Literal["ok", "absent", "note", "BROKEN"]
 _LITTLE = 2 * 10**9
 """Free bytes below which only the smallest builds fit."""
 _LOCK_TAKEN = 3
-_TRY_LOCK = f"""
-import filelock, sys
-try:
-    filelock.FileLock(sys.argv[1]).acquire(timeout=0)
-except filelock.Timeout:
-    sys.exit({_LOCK_TAKEN})
-"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -180,17 +173,42 @@ def check_locks(folder: Path) -> Check:
     alone = "run one build of a dataset at a time there, or name another folder with --root"
     try:
         with FileLock(lock, timeout=0):
-            command = [sys.executable, "-c", _TRY_LOCK, str(lock)]
-            tried = subprocess.run(command, capture_output=True, timeout=60, check=False).returncode
-    except (OSError, subprocess.TimeoutExpired) as error:
-        cause = getattr(error, "strerror", None) or "no answer"
-        return Check(area="data home", name="file locks", state="BROKEN", told=cause, code=8,
+            kept_out = _is_kept_out(lock)
+    except OSError as error:
+        return Check(area="data home", name="file locks", state="BROKEN", code=8,
+                     told=error.strerror or str(error),
                      advice=f"mount {folder.parent} with locks, or name another folder with "
                      "--root or GALAXYDS_HOME")  # fmt: skip
-    if tried == _LOCK_TAKEN:
+    if kept_out:
         return Check(area="data home", name="file locks", state="ok", told="keep a second one out")
     return Check(area="data home", name="file locks", state="note", advice=alone,
                  told="a second process is not kept out")  # fmt: skip
+
+
+def _is_kept_out(lock: Path) -> bool:
+    """Whether another process cannot take a lock.
+
+    Raises
+    ------
+    OSError
+        If it gives no answer.
+    """
+    process = multiprocessing.get_context("spawn").Process(target=_try_lock, args=(lock,))
+    process.start()
+    process.join(60)
+    process.kill()
+    if process.exitcode not in (0, _LOCK_TAKEN):
+        raise OSError("a second process gives no answer")
+    return process.exitcode == _LOCK_TAKEN
+
+
+def _try_lock(lock: Path) -> None:
+    from filelock import FileLock, Timeout
+
+    try:
+        FileLock(lock).acquire(timeout=0)
+    except Timeout:
+        sys.exit(_LOCK_TAKEN)
 
 
 def check_rename(folder: Path) -> Check:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from galaxyds.archives.base import DAMAGED, NO_DATA, Tile
+from galaxyds.build import frame_cache
 from galaxyds.build.frame_cache import FrameCache
 from galaxyds.errors import ArchiveError, DataIntegrityError, NotInArchiveError
 
@@ -131,6 +132,30 @@ def test_readers_of_one_tile_do_not_wait_for_each_other(tmp_path):
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(read, range(2)))
+
+
+def test_who_found_nothing_does_not_wait_for_who_fetched_and_reads(tmp_path, monkeypatch):
+    archive, cache = Files(), cache_of(tmp_path)
+    reads, passed, told = threading.Event(), threading.Event(), []
+
+    def fetch_and_read() -> None:
+        with cache.held(archive, (1, 1, 5), BANDS):
+            reads.set()
+            told.append(passed.wait(10))
+
+    other, locked = threading.Thread(target=fetch_and_read), frame_cache._locked
+
+    def overtaken(path, *, alone=False, wait=True):
+        if alone and threading.current_thread() is threading.main_thread() and not reads.is_set():
+            other.start()  # between the look that found nothing and the lock to fetch
+            reads.wait(10)
+        return locked(path, alone=alone, wait=wait)
+
+    monkeypatch.setattr(frame_cache, "_locked", overtaken)
+    with cache.held(archive, (1, 1, 5), BANDS):
+        passed.set()
+    other.join()
+    assert told == [True]
 
 
 def test_many_workers_in_a_small_cache_always_read_what_they_asked_for(tmp_path):

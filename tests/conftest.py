@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,30 @@ def _isolated_settings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest
         if name.startswith("GALAXYDS_") and name != "GALAXYDS_TEST_DATA":
             monkeypatch.delenv(name)
     monkeypatch.setenv("GALAXYDS_CONFIG", str(tmp_path_factory.getbasetemp() / "no-config.toml"))
+
+
+_ASKED = metadata.entry_points
+
+
+def _offers(**options: str) -> dict[tuple[str, str, str], metadata.EntryPoint]:
+    found = _ASKED(**options)
+    return {(e.name, e.value, str(e.dist and e.dist.locate_file(""))): e for e in found}
+
+
+INSTALLED = frozenset(_offers(group="galaxyds.specs"))
+"""Datasets of packages that the user has installed beside galaxyds."""
+
+
+@pytest.fixture(autouse=True)
+def _no_datasets_of_the_user(monkeypatch: pytest.MonkeyPatch):
+    """No test sees them; those that a test installs itself, it does."""
+
+    def others(**options: str) -> metadata.EntryPoints:
+        found = _offers(**options).items()
+        return metadata.EntryPoints(entry for key, entry in found if key not in INSTALLED)
+
+    if INSTALLED:
+        monkeypatch.setattr(metadata, "entry_points", others)
 
 
 @pytest.fixture(autouse=True)

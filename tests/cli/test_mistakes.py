@@ -55,7 +55,7 @@ MISTAKES = [
     ("build hsc-galaxiesml --root {root}", 4,
      r"HSC-SSP account: register at https://\S+, then set GALAXYDS_HSC_USER and GALAXYDS_HSC_PASS"),
     # no folder
-    ("new set-of-nobody -o /proc/1/nowhere", 8, r"(write|permission to write) /proc/1/n.*another --out"),
+    ("new lone-set -o /proc/1/nowhere", 8, r"(write|permission to write) /proc/1/n.*another --out"),
     ("list --root {file}", 2, r"data home .*file is a file, not a folder \(--root\): name a fold"),
     ("build sdss-qso --preset tiny --root {file}/in", 8,
      r"cannot write .*, /.*file is a file, not a folder: choose another --root or set GALAXYDS_HO"),
@@ -119,13 +119,13 @@ def test_a_wrong_password(capsys, tmp_path, monkeypatch):
 def test_no_room_for_a_file(tmp_path):
     # A limit on the size of files stops the superuser too.
     done = subprocess.run(
-        [sys.executable, "-m", "galaxyds_cli.main", "new", "set-of-nobody", "-o", str(tmp_path)],
+        [sys.executable, "-m", "galaxyds_cli.main", "new", "lone-set", "-o", str(tmp_path)],
         capture_output=True, text=True, check=False,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100)),
     )  # fmt: skip
     assert done.returncode == 8
     assert re.fullmatch(
-        rf"galaxyds: cannot write {tmp_path}/set-of-nobody, a file grew beyond the limit .*: raise it "
+        rf"galaxyds: cannot write {tmp_path}/lone-set, a file grew beyond the limit .*: raise it "
         r"\(ulimit -f unlimited\) and run the same command again to resume\n",
         done.stderr,
     )

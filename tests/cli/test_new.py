@@ -20,27 +20,27 @@ APP.command()(new)
 
 
 def test_it_says_what_it_wrote_and_what_comes_next(tmp_path):
-    out = output_of(APP, "demo-set", "-o", tmp_path)
-    folder = tmp_path / "demo-set"
+    out = output_of(APP, "lone-set", "-o", tmp_path)
+    folder = tmp_path / "lone-set"
     written = {str(path.relative_to(tmp_path)) for path in folder.rglob("*") if path.is_file()}
     assert written == {
-        "demo-set/README.md",
-        "demo-set/pyproject.toml",
-        "demo-set/demo_set.py",
-        "demo-set/tests/test_demo_set.py",
+        "lone-set/README.md",
+        "lone-set/pyproject.toml",
+        "lone-set/lone_set.py",
+        "lone-set/tests/test_lone_set.py",
     }
     assert all(str(tmp_path / path) in out for path in written)
     assert f"pip install -e {folder}" in out
     project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
-    assert project["entry-points"]["galaxyds.specs"] == {"demo-set": "demo_set:SPEC"}
+    assert project["entry-points"]["galaxyds.specs"] == {"lone-set": "lone_set:SPEC"}
     assert "$" not in "".join((tmp_path / path).read_text() for path in written)
-    ast.parse((folder / "tests" / "test_demo_set.py").read_text())
+    ast.parse((folder / "tests" / "test_lone_set.py").read_text())
 
 
 @pytest.mark.parametrize("like", [*OWN, "sdss-qso/baseline", "hsc-deep/9band"])
 def test_a_spec_derives_from_any_dataset_and_owes_its_texts(tmp_path, like):
-    output_of(APP, "demo_set", "--like", like, "-o", tmp_path)
-    place = importlib.util.spec_from_file_location("made", tmp_path / "demo-set" / "demo_set.py")
+    output_of(APP, "lone_set", "--like", like, "-o", tmp_path)
+    place = importlib.util.spec_from_file_location("made", tmp_path / "lone-set" / "lone_set.py")
     module = importlib.util.module_from_spec(place)
     place.loader.exec_module(module)
     name, _, config = like.partition("/")
@@ -60,7 +60,7 @@ def test_a_spec_derives_from_any_dataset_and_owes_its_texts(tmp_path, like):
         ("sdss-qso", "--like sdss-qso"),
         ("sdss_qso", "one of galaxyds' own"),
         ("SDSS_QSO", "'SDSS_QSO' is no name of a dataset"),
-        ("Demo Set", "is no name of a dataset"),
+        ("Lone Set", "is no name of a dataset"),
         ("9", "is no name of a dataset"),
         ("../demo", "is no name of a dataset"),
         ("numpy", "Python module 'numpy' already"),
@@ -85,7 +85,7 @@ def test_a_name_that_cannot_be_is_refused_and_the_one_that_is_offered_is_taken(
 
 
 @pytest.mark.parametrize(
-    ("name", "offered"), [("Demo Set", "demo-set"), ("../demo", "demo"), ("numpy", "my-numpy"),
+    ("name", "offered"), [("Lone Set", "lone-set"), ("../demo", "demo"), ("numpy", "my-numpy"),
                           ("SDSS_QSO", "my-sdss-qso"), ("9", "my-9")],
 )  # fmt: skip
 def test_the_nearest_name_is_offered(tmp_path, name, offered):
@@ -97,18 +97,18 @@ def test_a_folder_that_cannot_be_is_told(tmp_path):
     (tmp_path / "file").write_text("")
     for folder in ("a" * 300, "file"):
         with pytest.raises(StorageError, match=r"choose another --output$"):
-            output_of(APP, "demo-set", "-o", tmp_path / folder)
+            output_of(APP, "lone-set", "-o", tmp_path / folder)
 
 
 def test_what_is_there_is_left_alone(tmp_path):
-    (tmp_path / "demo-set").mkdir()
+    (tmp_path / "lone-set").mkdir()
     with pytest.raises(UsageError, match="is there already"):
-        output_of(APP, "demo-set", "-o", tmp_path)
-    assert list((tmp_path / "demo-set").iterdir()) == []
+        output_of(APP, "lone-set", "-o", tmp_path)
+    assert list((tmp_path / "lone-set").iterdir()) == []
 
 
 def test_a_parent_that_cannot_be_is_refused(tmp_path):
     with pytest.raises(DatasetNotFoundError, match="did you mean sdss-qso"):
-        output_of(APP, "demo-set", "--like", "sdss-qsa", "-o", tmp_path)
+        output_of(APP, "lone-set", "--like", "sdss-qsa", "-o", tmp_path)
     with pytest.raises(UsageError, match="derive from hsc-galaxiesml/127"):
-        output_of(APP, "demo-set", "--like", "hsc-galaxiesml/64", "-o", tmp_path)
+        output_of(APP, "lone-set", "--like", "hsc-galaxiesml/64", "-o", tmp_path)

@@ -24,7 +24,7 @@ class Steps:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.python = folder, environment(folder / "venv")
-        self.package = folder / "demo-set"
+        self.package = folder / "lone-set"
 
     def do(self, *arguments, fails=0):
         variables = {"GALAXYDS_HOME": str(self.folder / "data"), "OMP_NUM_THREADS": "1"}
@@ -46,7 +46,7 @@ def steps(tmp_path_factory):
     pytest.importorskip("setuptools", minversion="70.1")  # builds without a network
     steps = Steps(tmp_path_factory.mktemp("own"))
     scaffold = "from galaxyds.scaffold import *; from pathlib import Path; "
-    steps.do("-c", f"{scaffold}write_package(plan_package('demo-set'), Path('.'))")
+    steps.do("-c", f"{scaffold}write_package(plan_package('lone-set'), Path('.'))")
     steps.do("-m", "pip", "install", "--no-build-isolation", "--no-deps", "--no-index",
              "--editable", steps.package)  # fmt: skip
     return steps
@@ -54,32 +54,32 @@ def steps(tmp_path_factory):
 
 def test_from_nothing_to_a_package_whose_tests_pass(steps):
     out = steps.tests("-k", "fill_in", fails=1)
-    assert "fill in these places of the spec of demo-set: title, summary, configs[0]" in out
-    fill_in(steps.package / "demo_set.py")
+    assert "fill in these places of the spec of lone-set: title, summary, configs[0]" in out
+    fill_in(steps.package / "lone_set.py")
 
     assert "Distant quasars" in steps.verb("list")
-    assert "123,456" in steps.verb("info", "demo-set")
-    planned = steps.verb("plan", "demo-set", "--archive", "simulated")
+    assert "123,456" in steps.verb("info", "lone-set")
+    planned = steps.verb("plan", "lone-set", "--archive", "simulated")
     assert "11 cuts at the archive" in planned
-    built = steps.verb("build", "demo-set", "--archive", "simulated", "--limit", LIMIT, "--jobs", 1)
+    built = steps.verb("build", "lone-set", "--archive", "simulated", "--limit", LIMIT, "--jobs", 1)
     assert "redshift >= 2" in built
-    assert "checks passed" in steps.verb("verify", "demo-set")
-    steps.verb("preview", "demo-set", "-o", "sheet.png")
+    assert "checks passed" in steps.verb("verify", "lone-set")
+    steps.verb("preview", "lone-set", "-o", "sheet.png")
     assert (steps.folder / "sheet.png").stat().st_size > 10_000
 
     code = (
         "import galaxyds, json; from galaxyds.build.pages import page_of\n"
-        f"{PASTE}\nfrom galaxyds.datasets import DemoSet\n"
-        "data = galaxyds.load('demo-set/main', 'all'); assert type(data) is DemoSet\n"
+        f"{PASTE}\nfrom galaxyds.datasets import LoneSet\n"
+        "data = galaxyds.load('lone-set/main', 'all'); assert type(data) is LoneSet\n"
         "print(json.dumps([len(data), min(float(s['redshift']) for s in data),\n"
-        "    page_of(get_spec('demo-set')), golden_lines(data.build, data.spec)]))"
+        "    page_of(get_spec('lone-set')), golden_lines(data.build, data.spec)]))"
     )
     rows, lowest, page, lines = json.loads(steps.do("-c", code))
     assert rows >= LIMIT
     assert lowest >= 2
     assert "AND a.z >= 2" in page
 
-    test = steps.package / "tests" / "test_demo_set.py"
+    test = steps.package / "tests" / "test_lone_set.py"
     head, _, _ = test.read_text().partition("    golden_integers")
     test.write_text(f"{head.replace('limit=60', f'limit={LIMIT}')}{lines}\n")
     assert "11 passed" in steps.tests()
@@ -109,6 +109,6 @@ def test_golden_values_are_told_the_first_time_and_when_they_change(tmp_path, mo
 
 
 def test_this_environment_is_untouched(steps):
-    assert "demo_set" not in sys.modules
-    with pytest.raises(Exception, match="there is no dataset 'demo-set'"):
-        get_spec("demo-set")
+    assert "lone_set" not in sys.modules
+    with pytest.raises(Exception, match="there is no dataset 'lone-set'"):
+        get_spec("lone-set")

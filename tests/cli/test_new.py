@@ -85,7 +85,7 @@ def test_a_name_that_cannot_be_is_refused_and_the_one_that_is_offered_is_taken(
 
 
 @pytest.mark.parametrize(
-    ("name", "offered"), [("Lone Set", "lone-set"), ("../demo", "demo"), ("numpy", "my-numpy"),
+    ("name", "offered"), [("Lone Set", "lone-set"), ("../lone", "lone"), ("numpy", "my-numpy"),
                           ("SDSS_QSO", "my-sdss-qso"), ("9", "my-9")],
 )  # fmt: skip
 def test_the_nearest_name_is_offered(tmp_path, name, offered):

@@ -8,7 +8,13 @@ from __future__ import annotations
 
 import math
 import unicodedata
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+
+from galaxyds.errors import missing_extra
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 LONGEST = 400
 """Characters of a text that are shown, unless told otherwise, and of an address at most."""
@@ -108,9 +114,57 @@ def share(number: float | None) -> str:
     return f"{percent:.2f} %" if percent < 10 else f"{percent:.1f} %"
 
 
-def size(number: int) -> str:
+def gigabytes(number: int) -> str:
     """Write bytes in decimal units."""
     for unit, scale in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if number >= scale:
             return f"{number / scale:.1f} {unit}"
     return f"{number} bytes"
+
+
+def page_environment(package: str, *, extra: str, what: str, longest: int = LONGEST) -> Environment:
+    """Return templates in which every text is escaped, and nothing of it hidden.
+
+    Parameters
+    ----------
+    package : str
+        Whose folder ``templates`` they are in.
+    extra, what : str
+        Extra that brings jinja2, and what needs it, for the message.
+    longest : int
+        Characters of a text that are shown.
+
+    Returns
+    -------
+    jinja2.Environment
+        An undefined name is an error; texts that are :func:`trusted` stay as they are.
+
+    Raises
+    ------
+    MissingExtraError
+        If jinja2 is not installed.
+    """
+    try:
+        from jinja2 import Environment, PackageLoader, StrictUndefined
+    except ImportError as error:
+        raise missing_extra("jinja2", extra, what) from error
+
+    def shown(printed: Any) -> Any:
+        is_text = isinstance(printed, str) and not hasattr(printed, "__html__")
+        return visible(printed, longest) if is_text else printed
+
+    return Environment(
+        loader=PackageLoader(package),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def trusted(text: str) -> Any:
+    """Mark a text that is made here, such as a figure, as markup."""
+    from markupsafe import Markup
+
+    return Markup(text)

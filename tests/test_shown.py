@@ -7,7 +7,7 @@ import unicodedata
 import pytest
 
 from galaxyds.errors import UsageError
-from galaxyds.shown import LONGEST, share, size, value, visible, visible_lines, web_link
+from galaxyds.shown import LONGEST, gigabytes, share, value, visible, visible_lines, web_link
 from galaxyds_cli.console import show_error, show_table
 
 
@@ -62,7 +62,7 @@ def test_numbers_for_people():
     assert [share(x) for x in (0, 1, 0.00001, 0.0123, 0.5, None)] == [
         "0 %", "100 %", "< 0.01 %", "1.23 %", "50.0 %", "–",
     ]  # fmt: skip
-    assert [size(n) for n in (999, 1_234_567, 40e9)] == ["999 bytes", "1.2 MB", "40.0 GB"]
+    assert [gigabytes(n) for n in (999, 1_234_567, 40e9)] == ["999 bytes", "1.2 MB", "40.0 GB"]
     assert [value(x) for x in (0.123456, float("nan"), None)] == ["0.1235", "–", "–"]
 
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from galaxyds_cli.console import gigabytes, show_json, show_table
+from galaxyds.shown import gigabytes
+from galaxyds_cli.console import show_json, show_table
 from galaxyds_cli.groups import Verbs
 from galaxyds_cli.options import Json, Root, refuse_json
 

@@ -11,10 +11,8 @@ from typing import Any
 import typer
 
 from galaxyds.errors import GalaxydsError
-from galaxyds.shown import size, visible
+from galaxyds.shown import visible
 
-gigabytes = size
-"""Bytes for people, as everywhere."""
 _REMEMBERED = 1000
 _ERROR_PAUSE = 60.0
 """Seconds after which an error that happens again is told again."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from galaxyds.errors import one_line
-from galaxyds_cli.console import gigabytes
+from galaxyds.shown import gigabytes
 from galaxyds_cli.options import Name, Root
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from galaxyds_cli.console import gigabytes, show_json, show_table
+from galaxyds.shown import gigabytes
+from galaxyds_cli.console import show_json, show_table
 from galaxyds_cli.options import Json, Root
 
 if TYPE_CHECKING:

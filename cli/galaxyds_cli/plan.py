@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from galaxyds_cli.console import gigabytes, show_json, show_table
+from galaxyds.shown import gigabytes
+from galaxyds_cli.console import show_json, show_table
 from galaxyds_cli.options import (
     Align,
     ArchiveKind,

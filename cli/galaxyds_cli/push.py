@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from galaxyds_cli.console import gigabytes, show_table
+from galaxyds.shown import gigabytes
+from galaxyds_cli.console import show_table
 from galaxyds_cli.options import Name, Root
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from galaxyds_cli.console import gigabytes, show_table
+from galaxyds.shown import gigabytes
+from galaxyds_cli.console import show_table
 from galaxyds_cli.options import Root
 
 if TYPE_CHECKING:

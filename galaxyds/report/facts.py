@@ -10,7 +10,7 @@ import numpy as np
 
 from galaxyds.report import balance
 from galaxyds.report.sheets import bands_with_data
-from galaxyds.shown import count, share, size, value
+from galaxyds.shown import count, gigabytes, share, value
 from galaxyds.spec import BAND_MASK
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def key_figures(spec: DatasetSpec, manifest: Manifest) -> list[tuple[str, str]]:
         ("Bands", f"{bands}: {', '.join(spec.band_names())}"),
         ("Cutout", f"{rows} × {columns} pixels of {spec.pixels.scale:g} arcsec, float32"),
         ("Pixels", f"{spec.pixels.protocol}; grid: {manifest.align or 'as delivered'}"),
-        ("Size", f"{size(total)} in {len(manifest.files)} files"),
+        ("Size", f"{gigabytes(total)} in {len(manifest.files)} files"),
         ("Archive", f"{archive.name}{kind}, data release {archive.data_release}"),
         ("Created", f"{manifest.created}, galaxyds {manifest.package_version}"),
         ("Declaration", f"version {manifest.public_version}, {manifest.spec_digest[:12]}"),
@@ -260,7 +260,7 @@ def folds(spec: DatasetSpec, columns: Columns) -> str:
 
 def files(manifest: Manifest) -> Table:
     """Every file with its size and hash."""
-    rows = ((name, size(file.bytes), file.sha256) for name, file in manifest.files.items())
+    rows = ((name, gigabytes(file.bytes), file.sha256) for name, file in manifest.files.items())
     return table(("file", "size", "sha256"), rows, right=(1,), code=(0, 2))
 
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from galaxyds.errors import DataIntegrityError, missing_extra
+from galaxyds.errors import DataIntegrityError
 from galaxyds.report import columns as found
 from galaxyds.report import facts, figures, sheets, sky
-from galaxyds.shown import count, visible, web_link
+from galaxyds.shown import count, page_environment, trusted, visible, web_link
 from galaxyds.store.files import publish_bytes
 
 if TYPE_CHECKING:
@@ -145,32 +145,17 @@ def _sky(columns: Mapping[str, NDArray[Any]]) -> dict[str, Any] | None:
 
 @cache
 def _environment() -> Environment:
-    try:
-        from jinja2 import Environment, PackageLoader, StrictUndefined
-    except ImportError as error:
-        raise missing_extra("jinja2", "plots", "The report") from error
-    environment = Environment(
-        loader=PackageLoader("galaxyds.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_shown,
-        trim_blocks=True,
-        lstrip_blocks=True,
+    environment = page_environment(
+        "galaxyds.report", extra="plots", what="The report", longest=_LONGEST
     )
     environment.filters.update(
         count=count,
-        svg=_trusted,
+        svg=trusted,
         query=_query,
         source_lines=lambda text: text.split("\n"),
     )
     environment.globals.update(link=web_link)
     return environment
-
-
-def _shown(printed: Any) -> Any:
-    """Write out what is invisible in every text that the template prints."""
-    is_text = isinstance(printed, str) and not hasattr(printed, "__html__")
-    return visible(printed, _LONGEST) if is_text else printed
 
 
 def _query(text: str) -> Any:
@@ -180,18 +165,11 @@ def _query(text: str) -> Any:
     return escape(visible(text, _LONGEST_QUERY))
 
 
-def _trusted(text: str) -> Any:
-    """Mark a figure of ours as markup."""
-    from markupsafe import Markup
-
-    return Markup(text)
-
-
 def _style() -> Any:
     from importlib.resources import files
 
     source = files("galaxyds.report").joinpath("templates", "report.css")
-    return _trusted(source.read_text(encoding="utf-8"))
+    return trusted(source.read_text(encoding="utf-8"))
 
 
 def _other_shape(spec: DatasetSpec, build: BuildDirectory) -> DataIntegrityError:

@@ -16,8 +16,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from galaxyds.errors import missing_extra
-from galaxyds.shown import visible, web_link
+from galaxyds.shown import page_environment, trusted, web_link
 from galaxyds_models.leaderboard import figures, words
 from galaxyds_models.leaderboard.collect import Board, Cell, Row
 from galaxyds_models.leaderboard.columns import Column, column
@@ -60,8 +59,8 @@ def page(boards: Sequence[Board]) -> str:
         datasets=datasets,
         filled=[each for each in datasets if each["name"] in filled],
         bare=[each for each in datasets if each["name"] not in filled],
-        style=_trusted(style),
-        script=_trusted(script),
+        style=trusted(style),
+        script=trusted(script),
         policy=_policy(style, script),
         pictures=pictures,
     )
@@ -102,7 +101,7 @@ class _Pictures:
         if size > self.left:
             return []
         self.left -= size
-        return [(text, _trusted(svg)) for text, svg in drawn]
+        return [(text, trusted(svg)) for text, svg in drawn]
 
 
 def _figures(board: Board, row: Row) -> Iterable[tuple[str, str]]:
@@ -123,17 +122,11 @@ def _figures(board: Board, row: Row) -> Iterable[tuple[str, str]]:
 
 @cache
 def _environment() -> Environment:
-    try:
-        from jinja2 import Environment, PackageLoader, StrictUndefined
-    except ImportError as error:
-        raise missing_extra("jinja2", "models", "the leaderboard page") from error
-    environment = Environment(
-        loader=PackageLoader("galaxyds_models.leaderboard"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_shown,
-        trim_blocks=True,
-        lstrip_blocks=True,
+    environment = page_environment(
+        "galaxyds_models.leaderboard",
+        extra="models",
+        what="the leaderboard page",
+        longest=_LONGEST,
     )
     environment.globals.update(
         {
@@ -147,18 +140,6 @@ def _environment() -> Environment:
         }
     )
     return environment
-
-
-def _shown(value: Any) -> Any:
-    """Spell out what would be invisible in every text that a template prints."""
-    is_text = isinstance(value, str) and not hasattr(value, "__html__")
-    return visible(value, _LONGEST) if is_text else value
-
-
-def _trusted(text: str) -> Any:
-    from markupsafe import Markup
-
-    return Markup(text)
 
 
 def _asset(name: str) -> str:

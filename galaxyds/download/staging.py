@@ -9,7 +9,6 @@ build are kept, and those only if their sha256 is right.
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import re
@@ -24,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from galaxyds.errors import storage_error
+from galaxyds.store.locks import lacks_locks
 from galaxyds.store.processes import is_alive_as, signature
 
 if TYPE_CHECKING:
@@ -33,8 +33,6 @@ _log = logging.getLogger(__name__)
 _PREFIX = "download"
 _PATIENCE = 3600.0
 """Seconds without a change after which the folder of a living process is taken for left behind."""
-_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL)
-"""What file systems answer that have no locks."""
 
 
 @contextmanager
@@ -75,7 +73,7 @@ def _acquire(lock: BaseFileLock, work: Path) -> None:
         _log.warning("another process fetches to %s: waiting for it", work)
         lock.acquire()
     except (OSError, NotImplementedError) as error:
-        if isinstance(error, OSError) and error.errno not in _NO_LOCKS:
+        if not lacks_locks(error):
             raise
         _log.info("no locks in %s (%s): each process fetches for itself", work, error)
 

@@ -15,6 +15,7 @@ from typing import Any
 from galaxyds.errors import StorageError, UsageError
 from galaxyds.settings import read_config
 from galaxyds.store.files import publishing
+from galaxyds.store.locks import lacks_locks
 
 _TABLE = re.compile(r"\s*\[")
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
@@ -137,10 +138,9 @@ def _alone(path: Path, target: Path) -> Iterator[None]:
     except Timeout:
         raise StorageError(f"another process is changing {path}: try again", path=str(path),
                            advice="try again") from None  # fmt: skip
-    except NotImplementedError:  # a file system without locks
-        pass
-    except OSError as error:
-        raise _unwritable(path, error.strerror) from error
+    except (OSError, NotImplementedError) as error:
+        if not lacks_locks(error):
+            raise _unwritable(path, getattr(error, "strerror", None)) from error
     try:
         yield
     finally:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
 import subprocess
 import sys
@@ -228,3 +230,13 @@ def test_json_before_a_verb(capsys, file):
     done = run_here(capsys, "config", "--json", "set", "home", "/b")
     assert "galaxyds config show --json" in only_line(done)
     assert file.read_text() == FILE
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_where_there_are_no_locks_it_is_written_all_the_same(capsys, file, monkeypatch, number):
+    def fail(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("fcntl.flock", fail)
+    assert run_here(capsys, "config", "set", "home", "/data/b").code == 0
+    assert tomllib.loads(file.read_text())["home"] == "/data/b"
